@@ -1,0 +1,1 @@
+"""Collects an author's posts into the library."""

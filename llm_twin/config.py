@@ -1,0 +1,218 @@
+"""The configuration: one validated model for twin.yaml, the presets in configs/ and `--set a.b=c`.
+
+Every key has a default that works on a laptop, so an empty twin.yaml is valid. A key that is not known here is an
+error, and all errors of all sources are reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llm_twin.errors import ConfigError
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Author(Section):
+    """Who the twin writes like."""
+
+    name: str = Field(
+        "the author", min_length=1, max_length=80, description="As the prompts name the author."
+    )
+
+
+class Collect(Section):
+    """The crawler's manners and bounds."""
+
+    user_agent: str = Field("llm-twin/0.1 (personal archive of one author)", min_length=1)
+    delay_s: float = Field(
+        0.0, ge=0, le=60, description="Pause between requests to a host; robots.txt may raise it."
+    )
+    timeout_s: float = Field(20.0, gt=0, le=300)
+    max_pages: int = Field(5000, ge=1)
+    max_depth: int = Field(12, ge=0, description="Links followed from the given address.")
+    max_bytes: int = Field(10_000_000, ge=1000, description="Largest answer read, after decompression.")
+    allow_private: bool = Field(False, description="Permit loopback and private addresses.")
+
+
+class Features(Section):
+    """From posts to chunks, vectors and training samples."""
+
+    embedder: str = Field(
+        "all-MiniLM-L6-v2", description="The packaged one, a Hugging Face id, or a local path."
+    )
+    chunk_tokens: int = Field(
+        160, ge=32, le=2048, description="Upper bound of a chunk, in the embedder's tokens."
+    )
+    min_words: int = Field(30, ge=0, description="Shorter posts are dropped, and reported.")
+    test_share: float = Field(
+        0.1, gt=0, lt=0.5, description="The newest posts, held out; and as many for validation."
+    )
+    min_held_out: int = Field(8, ge=1, description="At least this many posts in test and in validation.")
+    tasks: tuple[Literal["write", "rewrite", "answer"], ...] = ("write", "rewrite", "answer")
+
+
+class Base(Section):
+    """The base model that adapters are trained for."""
+
+    id: str = Field(
+        "SmolLM2-135M-Instruct", description="The packaged one, a Hugging Face id, or a local path."
+    )
+    gguf: Path | None = Field(None, description="Its GGUF for llama.cpp; the packaged base brings its own.")
+
+
+class Training(Section):
+    """LoRA fine-tuning."""
+
+    rank: int = Field(16, ge=1, le=256)
+    alpha: int = Field(32, ge=1, le=1024)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    learning_rate: float = Field(4e-4, gt=0, lt=1)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+    epochs: float = Field(
+        2.0, gt=0, le=100, description="Passes over the training samples, unless max_tokens is less."
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="Stop after this many tokens forward and backward."
+    )
+    batch_tokens: int = Field(2048, ge=64, description="Tokens of one optimiser step.")
+    sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_s: float = Field(60.0, gt=0, description="Seconds between checkpoints.")
+    patience: int = Field(3, ge=1, description="Evaluations without progress before an early stop.")
+    evaluations: int = Field(4, ge=1, description="Validation measures in the course of a run.")
+    seed: int = 0
+
+
+class Retrieval(Section):
+    """What is put before the model."""
+
+    k: int = Field(4, ge=1, le=50, description="Passages shown to the model.")
+    candidates: int = Field(50, ge=1, le=1000, description="Results of each leg before fusion.")
+    refuse_below: float = Field(
+        0.5, ge=0, le=1, description="Least confidence that the posts hold an answer."
+    )
+
+
+class Generation(Section):
+    """How text is made."""
+
+    engine: Literal["auto", "llama.cpp", "transformers"] = "auto"
+    context: int = Field(4096, ge=512, description="Tokens of prompt and answer together.")
+    max_tokens: int = Field(320, ge=1)
+    temperature: float = Field(0.7, ge=0, le=2)
+    top_p: float = Field(0.9, gt=0, le=1)
+    min_p: float = Field(0.05, ge=0, le=1)
+    repeat_penalty: float = Field(1.1, ge=1, le=2)
+    seed: int = 0
+
+
+class Serve(Section):
+    """The HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8017, ge=0, le=65535)
+
+
+class Config(Section):
+    """Everything that can be set. See configs/twin.yaml for the commented file that `llm-twin init` writes."""
+
+    author: Author = Author()
+    collect: Collect = Collect()
+    features: Features = Features()
+    base: Base = Base()
+    training: Training = Training()
+    retrieval: Retrieval = Retrieval()
+    generation: Generation = Generation()
+    serve: Serve = Serve()
+
+
+def load(paths: Iterable[Path] = (), overrides: Sequence[str] = ()) -> Config:
+    """The configuration from YAML files, later over earlier, then `a.b=value` overrides.
+
+    Raises ConfigError with every problem of every source at once.
+    """
+    merged: dict[str, Any] = {}
+    problems: list[str] = []
+    sources = []
+    for path in paths:
+        sources.append(str(path))
+        _merge(merged, _read(path, problems))
+    for override in overrides:
+        _merge(merged, _parse_override(override, problems))
+    if overrides:
+        sources.append("--set")
+    try:
+        config = Config.model_validate(merged)
+    except ValidationError as error:
+        problems += [_explain(e) for e in error.errors()]
+        config = Config()
+    if problems:
+        raise ConfigError(problems, " and ".join(sources) or "the configuration")
+    return config
+
+
+def _read(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(f"there is no file {path}")
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        problems.append(f"{path} cannot be read as YAML ({' '.join(str(error).split())})")
+    else:
+        if isinstance(found, dict):
+            return found
+        if found is not None:
+            problems.append(f"{path} holds a {type(found).__name__}, not sections of keys")
+    return {}
+
+
+def _parse_override(override: str, problems: list[str]) -> dict[str, Any]:
+    dotted, sep, text = override.partition("=")
+    if not sep or not dotted.strip():
+        problems.append(f"--set {override!r} is not of the form section.key=value")
+        return {}
+    try:
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        problems.append(f"--set {override!r}: the value is not valid YAML")
+        return {}
+    for key in reversed(dotted.strip().split(".")):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        elif value is not None or not isinstance(into.get(key), dict):
+            into[key] = {} if value is None and key in Config.model_fields else value
+
+
+def _explain(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not a known key{_suggest(error['loc'])}"
+    return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _suggest(loc: tuple[Any, ...]) -> str:
+    from difflib import get_close_matches
+
+    model: Any = Config
+    for part in loc[:-1]:
+        model = model.model_fields[part].annotation
+    near = get_close_matches(str(loc[-1]), list(model.model_fields), n=1)
+    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(model.model_fields)})"

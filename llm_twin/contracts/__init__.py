@@ -1,0 +1,1 @@
+"""What the rooms share: records, ports, manifests and the one rendering of prompts. Imports only `errors`."""

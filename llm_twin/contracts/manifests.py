@@ -1,0 +1,120 @@
+"""The manifests that seal a version: what went in, with which parts, and the hash of every file that came out.
+
+`content_id` is a hash over all fields but the local name, the date and itself: two versions with one content_id
+are the same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from llm_twin.contracts.records import Record, Split
+from llm_twin.errors import IntegrityError, VersionNotFound
+
+FEATURE_NAME = re.compile(r"F\d{4,}")
+MODEL_NAME = re.compile(r"v\d+")
+MANIFEST = "manifest.json"
+
+
+class PartId(Record):
+    """Identity of a part that was used: a name for people, an id (hash) for machines."""
+
+    name: str
+    id: str
+
+
+class PromptId(Record):
+    """The rendering that the samples were made with."""
+
+    version: str
+    author: str
+
+
+class Manifest(Record):
+    """What both kinds of version record."""
+
+    version: str
+    content_id: str
+    created_at: str
+    parent: str | None
+    parameters: dict[str, Any]
+    prompt: PromptId
+    files: dict[str, str]
+
+    def sealed(self) -> Manifest:
+        """This manifest with its content_id computed."""
+        inputs = self.model_dump(
+            exclude={"version", "content_id", "created_at", "parent"} | self._not_content
+        )
+        return self.model_copy(update={"content_id": digest(inputs)})
+
+    @property
+    def _not_content(self) -> set[str]:
+        return set()
+
+
+class FeatureManifest(Manifest):
+    """Seal of a feature version. `posts` maps post id to revision; `splits` names the posts of each split."""
+
+    posts: dict[str, str]
+    splits: dict[Split, tuple[str, ...]]
+    embedder: PartId
+    counts: dict[str, int]
+
+
+class ModelManifest(Manifest):
+    """Seal of a model version. `posts` are those whose text was trained on; `scores` are measured, never tuned on test."""
+
+    base: PartId
+    features: PartId
+    posts: tuple[str, ...]
+    tokens: int
+    seconds: float
+    packages: dict[str, str]
+    scores: dict[str, Any]
+
+    @property
+    def _not_content(self) -> set[str]:
+        return {"seconds", "scores"}
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def verify(folder: Path, files: dict[str, str]) -> None:
+    """Check every file of a sealed folder against its recorded hash. Raises IntegrityError naming the first bad one."""
+    for name, recorded in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise IntegrityError(
+                f"{path} is missing from a sealed version", "Restore it from a copy, or build a new version"
+            )
+        found = file_hash(path)
+        if found != recorded:
+            raise IntegrityError(
+                f"{path} was changed after it was sealed (sha256 {found[:12]}, recorded {recorded[:12]})",
+                "Restore it from a copy, or build a new version",
+            )
+
+
+def read_manifest(folder: Path) -> str:
+    """The manifest's JSON text. Raises VersionNotFound where the folder holds none."""
+    try:
+        return (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise VersionNotFound(
+            f"No version at {folder}", "List what is there: llm-twin features list, models list"
+        ) from None

@@ -1,0 +1,193 @@
+"""The seams between the rooms and the concrete parts: small Protocols, each with one real adapter or more.
+
+Rooms receive these as arguments and never construct them; only `compose` picks an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_twin.contracts.records import Chunk, Message
+
+Vectors = NDArray[np.float32]
+
+
+class Progress(Protocol):
+    """Where a long job reports. Stages follow one another; a stage is started again to replace the last."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps (None where the number is not known)."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """`steps` more are done; `note` is a short figure shown beside the bar."""
+
+    def say(self, line: str) -> None:
+        """A line for the person, kept above the bar."""
+
+
+class Silent:
+    """A `Progress` that shows nothing."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Ignore."""
+
+    def say(self, line: str) -> None:
+        """Ignore."""
+
+
+class Embedder(Protocol):
+    """Turns text into unit vectors.
+
+    Attributes:
+        name: for people, "all-MiniLM-L6-v2".
+        id: identity for caches and manifests: hash of the weights, the backend and its precision.
+        dim: length of a vector.
+        max_tokens: longer texts are cut by the model; the chunker keeps below it.
+    """
+
+    name: str
+    id: str
+    dim: int
+    max_tokens: int
+
+    def embed(self, texts: Sequence[str], progress: Progress = ...) -> Vectors:
+        """Rows of unit length, shape [len(texts), dim], float32; one `advance` a text."""
+
+    def count_tokens(self, text: str) -> int:
+        """Length of the text in the model's own tokens, without special tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Restricts a search. Empty fields restrict nothing."""
+
+    posts: frozenset[str] = frozenset()
+    without_posts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One result of an index: a chunk id and its score in this result list, best first."""
+
+    chunk_id: str
+    score: float
+
+
+class VectorIndex(Protocol):
+    """The searchable index of one feature version; derived, rebuilt from the version when it is missing."""
+
+    def hybrid(self, vector: Vectors, text: str, k: int, where: Filter = ...) -> list[Ranked]:
+        """Dense and BM25 results fused by reciprocal rank; vector of shape [dim]."""
+
+    def dense(self, vector: Vectors, k: int, where: Filter = ...) -> list[Ranked]:
+        """By cosine similarity."""
+
+    def sparse(self, text: str, k: int, where: Filter = ...) -> list[Ranked]:
+        """By BM25."""
+
+    def close(self) -> None:
+        """Release files or connections."""
+
+
+class VectorStore(Protocol):
+    """Builds and opens indexes, one for each feature version."""
+
+    def build(
+        self, version: str, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress = ...
+    ) -> None:
+        """Index all chunks under this version's name; complete or not visible. Vectors of shape [len(chunks), dim]."""
+
+    def has(self, version: str) -> bool:
+        """Whether a complete index of this version is there."""
+
+    def open(self, version: str) -> VectorIndex:
+        """Open a complete index. Raises VersionNotFound."""
+
+    def drop(self, version: str) -> None:
+        """Delete the index of this version, if there is one."""
+
+
+class ChatTokenizer(Protocol):
+    """The base model's tokenizer and chat template: messages of `contracts.prompts` to the exact token ids."""
+
+    eos_ids: tuple[int, ...]
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the messages and the header of the assistant's turn, ready for its first word."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text; control tokens inside the text are not recognised."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of the ids, without special tokens."""
+
+    def byte_ends(self, text: str) -> tuple[list[int], list[int]]:
+        """(ids, ends): `ends[i]` is the number of UTF-8 bytes of `text` that tokens 0..i cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen. temperature 0 is greedy; `max_tokens` bounds the answer; `stop` strings end it."""
+
+    max_tokens: int = 320
+    temperature: float = 0.7
+    top_p: float = 0.9
+    min_p: float = 0.05
+    repeat_penalty: float = 1.1
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of generated text; `tokens` is how many tokens were generated up to and including it."""
+
+    text: str
+    tokens: int
+
+
+class Engine(Protocol):
+    """Generates text with the base model and any of the adapters it was started with.
+
+    Attributes:
+        name: "llama.cpp" or "transformers".
+        models: names that a request may ask for: always "base", then versions such as "v3".
+        context: tokens that prompt and answer may take together.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    context: int
+
+    def stream(self, prompt: Sequence[int], model: str, sampling: Sampling) -> Iterator[Piece]:
+        """Pieces as they are made. Closing the iterator stops the generation.
+
+        Raises VersionNotFound for a name not in `models` (an unknown one must never answer as the base).
+        """
+
+    def next_token_logprobs(self, prompt: Sequence[int], model: str, top: int) -> dict[int, float]:
+        """Natural-log probabilities of the `top` most likely next tokens."""
+
+    def close(self) -> None:
+        """Stop the engine."""
+
+
+class Scorer(Protocol):
+    """Gives the probability of a given text; what bits per byte are measured with.
+
+    Attributes:
+        dtype: precision of the forward pass, recorded with every measure.
+    """
+
+    dtype: str
+
+    def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
+        """Natural-log probability of each completion token after the prompt, shape [len(completion)]."""

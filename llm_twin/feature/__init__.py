@@ -1,0 +1,1 @@
+"""Turns the library into sealed feature versions."""

@@ -1,0 +1,1 @@
+"""Retrieves context and writes in the author's voice."""

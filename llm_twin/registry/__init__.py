@@ -1,0 +1,1 @@
+"""Versions, aliases and lineage of adapters."""

@@ -1,0 +1,1 @@
+"""Fine-tunes a LoRA adapter on a feature version."""

@@ -1,0 +1,200 @@
+"""Where everything of one twin lies on disk, and how it is written: atomically, under locks, never half.
+
+my-twin/
+  twin.yaml             the configuration
+  library.db            collected posts (SQLite)
+  features/F0001/       sealed feature versions
+  index/                vector indexes, derived from the versions
+  models/registry.db    versions, aliases, the live pair
+  models/<content id>/  sealed adapters
+  runs/<run id>/        checkpoints and curves of training runs
+  cache/                embeddings, HTTP answers; may be deleted at any time
+  chats/, reports/      what chat saved, what eval wrote
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_twin.errors import DiskFull, WorkspaceError, WorkspaceLocked
+
+CONFIG_FILE = "twin.yaml"
+ENVIRONMENT = "LLM_TWIN_WORKSPACE"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder of one twin. Makes no folder until something is written."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, given: Path | None = None) -> Workspace:
+        """`given`, else $LLM_TWIN_WORKSPACE, else the nearest parent folder with a twin.yaml.
+
+        Raises WorkspaceError where there is none.
+        """
+        named = given or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+        if named is not None:
+            if not (named / CONFIG_FILE).is_file():
+                raise WorkspaceError(
+                    f"{named} is not a workspace (no {CONFIG_FILE} in it)", f"Make it: llm-twin init {named}"
+                )
+            return cls(named.resolve())
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / CONFIG_FILE).is_file():
+                return cls(folder)
+        raise WorkspaceError(
+            f"No workspace in {here} or above it",
+            "Make one: llm-twin init my-twin, then cd my-twin (or use --workspace)",
+        )
+
+    @property
+    def config_file(self) -> Path:
+        """twin.yaml."""
+        return self.root / CONFIG_FILE
+
+    @property
+    def library(self) -> Path:
+        """The SQLite library of posts."""
+        return self.root / "library.db"
+
+    @property
+    def features(self) -> Path:
+        """Sealed feature versions, one folder each."""
+        return self.root / "features"
+
+    @property
+    def index(self) -> Path:
+        """Vector indexes, one folder a feature version."""
+        return self.root / "index"
+
+    @property
+    def models(self) -> Path:
+        """The registry and its sealed adapters."""
+        return self.root / "models"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs."""
+        return self.root / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """What may be deleted at any time."""
+        return self.root / "cache"
+
+    @property
+    def chats(self) -> Path:
+        """Conversations that the user saved."""
+        return self.root / "chats"
+
+    @property
+    def reports(self) -> Path:
+        """Evaluation reports."""
+        return self.root / "reports"
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the writers' lock of one part ("library", "features", "models", "training") of this workspace.
+
+        The operating system releases it when the process ends, however it ends. Raises WorkspaceLocked at once.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self.root / "locks"
+        with translate_disk_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock, owner = FileLock(folder / f"{name}.lock"), folder / f"{name}.pid"
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                pid = owner.read_text().strip() if owner.is_file() else "unknown"
+                raise WorkspaceLocked(
+                    f"{self.root} is locked for {name} by process {pid}",
+                    "Wait until it has ended, or stop it",
+                ) from None
+            try:
+                owner.write_text(str(os.getpid()))
+                yield
+            finally:
+                owner.unlink(missing_ok=True)
+                lock.release()
+
+
+@contextmanager
+def translate_disk_full(path: Path) -> Iterator[None]:
+    """Turn "no space left" and "read-only" into errors for people."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"No space left on the disk of {path}", "Free some space and run the same command again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise WorkspaceError(
+                f"{error.filename or path} cannot be written", "Check its permissions"
+            ) from error
+        raise
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A new folder to fill; it appears at `target` complete when the block ends, or not at all.
+
+    Files are flushed to disk before the rename, so that a crash cannot leave a sealed name over empty files.
+    """
+    with translate_disk_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+        try:
+            yield building
+            for path in building.rglob("*"):
+                if path.is_file():
+                    _flush(path)
+            building.rename(target)
+            _flush(target.parent)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+
+
+def atomic_write(target: Path, data: bytes | str) -> None:
+    """Write a file that is either the old one or the new one, never in between."""
+    with translate_disk_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data.encode() if isinstance(data, str) else data)
+                out.flush()
+                os.fsync(out.fileno())
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Delete what an interrupted writer left in `folder`. Call only under the writers' lock."""
+    for path in folder.glob(".building-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(".writing-*"):
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
