@@ -125,7 +125,7 @@ class Serve(Section):
 
 
 class Config(Section):
-    """Everything that can be set. See configs/twin.yaml for the commented file that `llm-twin init` writes."""
+    """Everything that can be set. See llm_twin/twin.yaml for the commented file that `llm-twin init` writes."""
 
     author: Author = Author()
     collect: Collect = Collect()

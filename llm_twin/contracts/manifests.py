@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from llm_twin.contracts.records import Record, Split
 from llm_twin.errors import IntegrityError, VersionNotFound
@@ -45,7 +45,7 @@ class Manifest(Record):
     prompt: PromptId
     files: dict[str, str]
 
-    def sealed(self) -> Manifest:
+    def sealed(self) -> Self:
         """This manifest with its content_id computed."""
         inputs = self.model_dump(
             exclude={"version", "content_id", "created_at", "parent"} | self._not_content

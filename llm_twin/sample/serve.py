@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the file, or with 301, 304 or 404."""
         path = unquote(urlsplit(self.path).path)
-        target = (self._folder / path.lstrip("/")).resolve()
+        target = (self._folder / path.replace("\0", "").lstrip("/")).resolve()
         if not target.is_relative_to(self._folder):
             self._send_missing()
         elif target.is_dir() and not path.endswith("/"):
@@ -43,7 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_file(target / "index.html" if path.endswith("/") else target)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        """Answer like GET; the body is left out where it would be written."""
+        self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep quiet."""

@@ -25,6 +25,7 @@ FEED_SIZE = 10
 RECENT = 6
 MOVED = 2
 UNLISTED = ("search", "drafts", "404")
+MONTHS = "January February March April May June July August September October November December"
 
 
 @dataclass(frozen=True)
@@ -195,5 +196,4 @@ class _Renderer:
 
 def _long_date(day: date) -> str:
     """Write a day out, without the locale's say."""
-    months = "January February March April May June July August September October November December".split()
-    return f"{day.day} {months[day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS.split()[day.month - 1]} {day.year}"

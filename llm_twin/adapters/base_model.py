@@ -1,0 +1,232 @@
+"""The base model on disk, in memory, and its tokenizer: one resolved folder that training and serving share.
+
+The packaged base is a GGUF in Q4_1. Its weights are dequantised once, exactly, to float32 in the cache
+folder, so that an adapter is trained on the very weights that llama.cpp serves. Any other base is a local
+folder or a Hugging Face id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, packaged_base
+from llm_twin.contracts.records import Message
+from llm_twin.errors import MismatchError, MissingDependency
+
+PACKAGED = "SmolLM2-135M-Instruct"
+Dtype = Literal["fp32", "bf16"]
+# Raised when the way the folder is made changes, so that a folder of an older program is not used.
+_LAYOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A resolved base model.
+
+    Attributes:
+        name: as the configuration names it.
+        id: sha256 of the packaged GGUF, or of the safetensors files; what manifests record.
+        folder: Hugging Face format: config.json, tokenizer, safetensors weights.
+        gguf: the same model for llama.cpp, where there is one.
+    """
+
+    name: str
+    id: str
+    folder: Path
+    gguf: Path | None
+
+
+def resolve_base(name: str, gguf: Path | None = None) -> BaseModel:
+    """Find the base called `name`: the packaged one, a local folder, or a Hugging Face id (downloaded once).
+
+    The packaged base is dequantised at the first call (about 25 s on 2 cores; 0.5 GB in the cache). `gguf`
+    names the llama.cpp file of any base. Raises MissingDependency where weights are not there,
+    IntegrityError where they are damaged.
+    """
+    if gguf is not None and not gguf.is_file():
+        raise MissingDependency(f"There is no GGUF file at {gguf}", "Correct base.gguf in twin.yaml")
+    if name == PACKAGED:
+        packed = packaged_base()
+        return BaseModel(name, BASE.sha256, _dequantised(packed, BASE.sha256), gguf or packed)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        folder = _downloaded(name)
+    return BaseModel(name, _weights_id(folder), folder, gguf)
+
+
+def load_model(base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = None) -> Any:
+    """The torch model in evaluation mode, with the PEFT adapter of folder `adapter` around it if is given.
+
+    Raises MismatchError where the adapter does not fit the base.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=kind, local_files_only=True)
+    if adapter is not None:
+        from peft import PeftModel
+
+        try:
+            model = PeftModel.from_pretrained(model, adapter)
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise MismatchError(
+                f"The adapter in {adapter} does not fit the base {base.name} ({reason})",
+                "Train a new one for this base, or set base.id to the one it was trained on",
+            ) from error
+    return model.eval()
+
+
+class HFChatTokenizer:
+    """`contracts.ports.ChatTokenizer` by the tokenizer and chat template in a base model's folder."""
+
+    eos_ids: tuple[int, ...]
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if not self._tokenizer.chat_template:
+            raise MismatchError(
+                f"The base model in {folder} has no chat template", "Choose an instruction-tuned base model"
+            )
+        if not self._tokenizer.is_fast:
+            raise MismatchError(
+                f"The tokenizer in {folder} gives no character offsets", "Choose a base with a tokenizer.json"
+            )
+        self.eos_ids = _end_ids(folder, self._tokenizer.eos_token_id)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the messages and the header of the assistant's turn, ready for its first word."""
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return list(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text; control tokens inside the text are not recognised."""
+        return list(self._plain(text).input_ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of the ids, without special tokens."""
+        return str(
+            self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
+
+    def byte_ends(self, text: str) -> tuple[list[int], list[int]]:
+        """(ids, ends): `ends[i]` is the number of UTF-8 bytes of `text` that tokens 0..i cover.
+
+        A character that several tokens share counts with the last of them.
+        """
+        found = self._plain(text, return_offsets_mapping=True)
+        spans: list[tuple[int, int]] = found.offset_mapping
+        nexts = [start for start, _ in spans[1:]] + [len(text)]
+        ids, ends, chars, size = list(found.input_ids), [], 0, 0
+        for i in range(len(ids)):
+            done = min(spans[i][1], nexts[i])
+            if done > chars:
+                size += len(text[chars:done].encode())
+                chars = done
+            ends.append(size)
+        return ids, ends
+
+    def _plain(self, text: str, **options: Any) -> Any:
+        return self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False, **options
+        )
+
+
+def _end_ids(folder: Path, of_tokenizer: int | None) -> tuple[int, ...]:
+    """Tokens that end a turn: the tokenizer's own first, then what the generation configuration adds."""
+    import json
+
+    path = folder / "generation_config.json"
+    named = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+    listed = named if isinstance(named, list) else [named]
+    return tuple(dict.fromkeys(i for i in [of_tokenizer, *listed] if i is not None))
+
+
+def _dequantised(packed: Path, sha256: str) -> Path:
+    from filelock import FileLock
+
+    target = cache_dir() / "base" / f"{sha256[:12]}-{_LAYOUT}"
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):  # a second process waits here, then finds the folder made
+        if not target.is_dir():
+            building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+            try:
+                _write_dequantised(packed, building)
+                building.rename(target)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+    return target
+
+
+def _write_dequantised(packed: Path, target: Path) -> None:
+    import torch
+    from tokenizers.pre_tokenizers import ByteLevel, Digits
+    from tokenizers.pre_tokenizers import Sequence as InOrder
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with _no_bars():
+        read = AutoModelForCausalLM.from_pretrained(packed.parent, gguf_file=packed.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(packed.parent, gguf_file=packed.name)
+    # A model that was read from a GGUF refuses save_pretrained; the same weights in a fresh model do not.
+    model = AutoModelForCausalLM.from_config(read.config, dtype=torch.float32)
+    model.load_state_dict(read.state_dict())
+    model.generation_config = read.generation_config
+    model.save_pretrained(target)
+    # transformers drops the GGUF's `tokenizer.ggml.pre = smollm`: digits stand alone, before anything else is
+    # split. Without it line breaks before a digit become other tokens than in llama.cpp and in the model's
+    # training.
+    tokenizer.backend_tokenizer.pre_tokenizer = InOrder(
+        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.save_pretrained(target)
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the GGUF reader's own progress bar off the terminal; what it raises still comes through."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _downloaded(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise MissingDependency(
+            f"The base model {name!r} is neither a local folder nor could it be downloaded ({reason})",
+            f"Set base.id to a local folder, a Hugging Face id, or {PACKAGED}",
+        ) from error
+
+
+def _weights_id(folder: Path) -> str:
+    shards = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file() or not shards:
+        raise MissingDependency(
+            f"{folder} is not a base model (it needs config.json and *.safetensors)",
+            f"Set base.id to a folder in Hugging Face format, or to {PACKAGED}",
+        )
+    hashes = [file_sha256(path) for path in shards]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

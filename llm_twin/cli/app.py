@@ -1,0 +1,32 @@
+"""All commands, gathered. Each module registers its own; none of them loads anything heavy until it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llm_twin import __version__
+from llm_twin.cli import build, models, posts, start, talk
+
+app = typer.Typer(
+    name="llm-twin",
+    help="Learns to write like one author from that author's own posts, on the author's own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"llm-twin {__version__}")
+        raise typer.Exit
+
+
+for module in (start, posts, build, models, talk):
+    module.register(app)

@@ -1,0 +1,174 @@
+"""`llm-twin features ...`, `train` and `eval`: from posts to a measured version."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llm_twin.cli import show
+from llm_twin.cli.options import FeatureVersion, Json, Set, Workspace, space
+
+features = typer.Typer(help="The feature store: sealed versions of posts, chunks, vectors, samples.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(features, name="features")
+    app.command()(train)
+    app.command("eval")(evaluate)
+
+
+@features.command()
+def build(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Build a version from the library; nothing changed makes no new one."""
+    from dataclasses import asdict
+
+    from llm_twin import compose
+
+    with show.progress(as_json) as progress:
+        report = compose.build_features(space(workspace, overrides), progress)
+    dropped = [f"  dropped {post}: {reason}" for post, reason in report.dropped]
+    show.result(
+        asdict(report),
+        as_json,
+        f"{report.version}{'' if report.created else ' (nothing changed)'}: {report.posts} posts, "
+        f"{report.chunks} chunks ({report.embedded} embedded, {report.reused} reused), "
+        f"{report.samples} samples, {report.seconds:.1f} s.",
+        *dropped,
+    )
+
+
+@features.command("list")
+def list_versions(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
+    """All versions."""
+    from llm_twin import compose
+
+    opened = space(workspace, overrides)
+    live = opened.registry.live()
+    found = compose.list_features(opened)
+    if as_json:
+        keep = {"version", "content_id", "created_at", "parent", "counts"}
+        show.result({"features": [m.model_dump(mode="json", include=keep) for m in found]}, True)
+        return
+    rows = [
+        (
+            m.version,
+            m.created_at[:16],
+            *(m.counts[name] for name in ("posts", "chunks", "samples")),
+            m.content_id[:12],
+            "live" if live and live.features == m.version else "",
+        )
+        for m in found
+    ]
+    show.table(("version", "built", "posts", "chunks", "samples", "content id", ""), rows)
+
+
+@features.command("show")
+def show_version(
+    version: Annotated[str, typer.Argument(metavar="VERSION")] = "latest",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """The manifest of a version, and the models trained on it."""
+    from llm_twin import compose
+
+    opened = space(workspace, overrides)
+    manifest = compose.feature_version(opened, version).manifest
+    models = [e.version for e in opened.registry.entries() if e.features == manifest.version]
+    splits = {name: len(posts) for name, posts in manifest.splits.items()}
+    show.result(
+        manifest.model_dump(mode="json") | {"models": models},
+        as_json,
+        f"{manifest.version}  {manifest.content_id}",
+        f"built {manifest.created_at}, parent {manifest.parent or 'none'}",
+        f"counts {manifest.counts}, splits {splits}",
+        f"embedder {manifest.embedder.name} ({manifest.embedder.id[:12]}), "
+        f"prompt {manifest.prompt.version} as {manifest.prompt.author!r}",
+        f"models trained on it: {', '.join(models) or 'none'}",
+    )
+
+
+@features.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD")],
+    new: Annotated[str, typer.Argument(metavar="NEW")],
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """The posts that entered, left and changed between two versions."""
+    from llm_twin import compose
+
+    opened = space(workspace, overrides)
+    before, after = compose.feature_version(opened, old), compose.feature_version(opened, new)
+    found = compose.diff_features(before, after)
+    titles = {i: p.title for version in (before, after) for i, p in version.posts.items()}
+    lines = [f"{what:8} {post}  {titles[post]}" for what, ids in found.items() for post in ids]
+    show.result(dict(found), as_json, *(lines or ["The same posts stand in both."]))
+
+
+@features.command()
+def doctor(features: FeatureVersion = "latest", workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
+    """Check that the training samples are the author's own words and leak nothing; exit 3 where they are not."""
+    from llm_twin import compose
+    from llm_twin.errors import GateRefused
+
+    version = compose.feature_version(space(workspace, overrides), features)
+    problems = compose.check_features(version)
+    lines = [] if problems else [f"{version.name}: {len(version.samples)} samples, no problem found."]
+    for sample in version.samples[:: max(1, len(version.samples) // 5)][:5]:
+        lines.append(f"\n[{sample.task}] {sample.messages[-1].content}\n--> {sample.completion}")
+    show.result({"version": version.name, "problems": problems}, as_json, *lines)
+    if problems:
+        raise GateRefused(f"{version.name}: {'; '.join(problems)}", "Rebuild it: llm-twin features build")
+
+
+def train(
+    features: FeatureVersion = "latest",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")] = False,
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a LoRA adapter; it goes live if it beats the base and the live version on held-out posts."""
+    from llm_twin import compose
+
+    with show.progress(as_json) as progress:
+        report = compose.train(space(workspace, overrides), progress, features, resume)
+    run, test = report.run, report.evaluation.bits_per_byte
+    show.result(
+        {
+            "version": report.version,
+            "features": report.features,
+            "tokens": run.tokens,
+            "tokens_per_s": run.tokens_per_s,
+            "peak_rss_mb": run.peak_rss_mb,
+            "bits_per_byte": {name: score.value for name, score in test.items()},
+            "validation_bits_per_byte": {name: score.value for name, score in run.bits_per_byte.items()},
+            "seconds": run.seconds,
+            "live": report.live,
+            "gate": report.verdict.reason,
+        },
+        as_json,
+        f"{report.version} on {report.features}: {run.tokens} tokens in {run.seconds:.0f} s "
+        f"({run.tokens_per_s:.0f} tok/s, {run.peak_rss_mb:.0f} MB).",
+        f"Bits per byte on test posts: base {test['base'].value:.3f}, {report.version} {test['adapter'].value:.3f} "
+        f"({1 - test['adapter'].value / test['base'].value:+.1%} fewer).",
+        f"{'Live' if report.live else 'Not live'}: {report.verdict.reason}",
+    )
+
+
+def evaluate(
+    version: Annotated[str, typer.Argument(metavar="VERSION")] = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model version against its base on the held-out test posts."""
+    from llm_twin import compose
+
+    with show.progress(as_json) as progress:
+        report, path = compose.evaluate(space(workspace, overrides), version, progress)
+    show.result(report.to_json() | {"report": str(path)}, as_json, report.markdown(), f"Written to {path}.")

@@ -1,0 +1,31 @@
+"""The options that many commands share, and how they open the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from llm_twin.compose import Twinspace
+
+Workspace = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", "-w", help="The workspace [default: $LLM_TWIN_WORKSPACE, else a parent folder]."
+    ),
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of twin.yaml.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Model version: v3, live, candidate or base.")]
+FeatureVersion = Annotated[str, typer.Option("--features", help="Feature version: F0007, latest or live.")]
+
+
+def space(workspace: Path | None, overrides: list[str] | None) -> Twinspace:
+    """Open the workspace that the options name."""
+    from llm_twin import compose
+
+    return compose.open_workspace(workspace, overrides or ())

@@ -1,0 +1,143 @@
+"""`llm-twin collect` and `llm-twin posts ...`: what the author has published, as it stands in the library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm_twin.cli import show
+from llm_twin.cli.options import Json, Set, Workspace, space
+
+if TYPE_CHECKING:
+    from llm_twin.contracts.records import Post
+
+posts = typer.Typer(help="What has been collected.", no_args_is_help=True)
+Which = Annotated[str, typer.Argument(metavar="POST", help="Its id (or the start of it) or its url.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(collect)
+    app.add_typer(posts, name="posts")
+
+
+def collect(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap or folder.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Permit loopback and private addresses.")
+    ] = False,
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Collect an author's posts into the library."""
+    from dataclasses import asdict
+
+    from llm_twin import compose
+
+    private = ["collect.allow_private=true"] if allow_private else []
+    opened = space(workspace, [*(overrides or ()), *private])
+    with show.progress(as_json) as progress:
+        report = compose.collect(opened, sources, progress, dry_run)
+    refused = sum(report.refused.values())
+    show.result(
+        asdict(report),
+        as_json,
+        f"{'Would take' if dry_run else 'Posts'}: {report.posts_new} new, {report.posts_changed} changed, "
+        f"{report.posts_unchanged} unchanged, {report.posts_removed} removed.",
+        f"{report.requests} requests in {report.seconds:.1f} s; {refused} addresses were not posts"
+        + "".join(f"\n  {count:5} {reason}" for reason, count in sorted(report.refused.items())),
+    )
+
+
+@posts.command("list")
+def list_posts(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
+    """All posts, oldest first."""
+    found = _library_posts(workspace, overrides)
+    if as_json:
+        fields = {"id", "url", "title", "published_at", "kind"}
+        show.result({"posts": [p.model_dump(include=fields) for p in found]}, True)
+    else:
+        rows = [(p.id, (p.published_at or "")[:10], len(p.markdown.split()), p.title) for p in found]
+        show.table(("id", "date", "words", "title"), rows)
+
+
+@posts.command("show")
+def show_post(
+    post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False
+) -> None:
+    """One post, as it will be learned from."""
+    found = _one(post, workspace, overrides)
+    show.result(
+        found.model_dump(mode="json"),
+        as_json,
+        f"# {found.title}\n{(found.published_at or 'undated')[:10]}  {found.url}  {found.id}\n\n{found.markdown}",
+    )
+
+
+@posts.command("diff")
+def diff_post(
+    post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False
+) -> None:
+    """What changed between a post's last two revisions."""
+    from difflib import unified_diff
+
+    from llm_twin import compose
+
+    opened = space(workspace, overrides)
+    with compose.open_library(opened) as library:
+        history = library.history(_find(library.get(post), post).id)
+    if len(history) < 2:
+        show.result({"revisions": len(history), "diff": []}, as_json, "There is one revision only.")
+        return
+    before, after = history[-2], history[-1]
+    lines = list(
+        unified_diff(
+            before.markdown.splitlines(), after.markdown.splitlines(), before.seen_at, after.seen_at, lineterm=""
+        )
+    )
+    show.result({"revisions": len(history), "diff": lines}, as_json, *lines)
+
+
+@posts.command("export")
+def export_posts(
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Write every post as one JSON object a line: the author's collection is theirs to take away."""
+    from llm_twin.contracts.prose import prose
+    from llm_twin.workspace import atomic_write
+
+    found = _library_posts(workspace, overrides)
+    fields = {"id", "url", "title", "published_at", "kind", "markdown"}
+    lines = [p.model_dump(include=fields) | {"text": prose(p.markdown)} for p in found]
+    atomic_write(out, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    show.result({"posts": len(found), "file": str(out)}, as_json, f"{len(found)} posts written to {out}.")
+
+
+def _library_posts(workspace: Path | None, overrides: list[str] | None) -> list[Post]:
+    from llm_twin import compose
+
+    with compose.open_library(space(workspace, overrides)) as library:
+        return library.posts()
+
+
+def _one(post: str, workspace: Path | None, overrides: list[str] | None) -> Post:
+    from llm_twin import compose
+
+    with compose.open_library(space(workspace, overrides)) as library:
+        return _find(library.get(post), post)
+
+
+def _find(found: Post | None, asked: str) -> Post:
+    from llm_twin.errors import VersionNotFound
+
+    if found is None:
+        raise VersionNotFound(f"No post {asked!r} in the library", "See llm-twin posts list")
+    return found

@@ -1,0 +1,183 @@
+"""`llm-twin search`, `ask`, `write`, `rewrite`, `chat`, `batch` and `serve`: using the twin."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm_twin.cli import show
+from llm_twin.cli.options import FeatureVersion, Json, Model, Set, Workspace, space
+
+if TYPE_CHECKING:
+    from llm_twin.api import Twin
+    from llm_twin.contracts.records import Answer
+    from llm_twin.inference.writer import Reply
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (search, ask, write, rewrite, chat, batch, serve):
+        app.command()(command)
+
+
+def search(
+    query: str,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many results.")] = 5,
+    by: Annotated[str, typer.Option("--by", help="post or chunk.")] = "post",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Retrieval alone: the passages that a question finds."""
+    if by not in ("post", "chunk"):
+        raise typer.BadParameter(f"{by!r} is neither post nor chunk", param_hint="--by")
+    with _twin(workspace, overrides, "base", features) as twin:
+        hits = twin.search(query, k, by="post" if by == "post" else "chunk")
+    lines = [
+        f"{n}. {hit.title} ({(hit.published_at or 'undated')[:10]})  {hit.url}\n   {_excerpt(hit.text)}"
+        for n, hit in enumerate(hits, start=1)
+    ]
+    show.result({"hits": [h.model_dump(mode="json") for h in hits]}, as_json, *(lines or ["Nothing found."]))
+
+
+def ask(
+    question: str,
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question from the author's posts, in the author's voice."""
+    with _twin(workspace, overrides, model, features) as twin:
+        _print(twin.stream(question), as_json)
+
+
+def write(
+    topic: str,
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Write a short post on a topic."""
+    with _twin(workspace, overrides, model, features) as twin:
+        _print(twin.stream_write(topic), as_json)
+
+
+def rewrite(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Notes or plain text; - for standard input.")],
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Write plain notes up in the author's voice."""
+    text = _read(file)
+    with _twin(workspace, overrides, model, features) as twin:
+        _print(twin.stream_rewrite(text), as_json)
+
+
+def chat(
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+) -> None:
+    """Talk with the twin. /help names the commands; Ctrl-C stops an answer, Ctrl-D ends the chat."""
+    from llm_twin.cli.chat import talk
+
+    opened = space(workspace, overrides)
+    talk(opened, model, features)
+
+
+def batch(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help='Lines such as {"ask": "..."}.')],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Answer every line of a file; interrupted, the same command goes on where it stopped."""
+    from dataclasses import asdict
+
+    with _twin(workspace, overrides, model, features) as twin, show.progress(as_json) as progress:
+        report = twin.batch(source, out, progress)
+    show.result(
+        asdict(report),
+        as_json,
+        f"{report.done} answered, {report.skipped} were there already, {report.failed} failed; {out}",
+    )
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port; 0 chooses a free one.")] = None,
+    model: Model = "live",
+    features: FeatureVersion = "live",
+    workspace: Workspace = None,
+    overrides: Set = None,
+) -> None:
+    """Serve an OpenAI-compatible API and a web page on this machine."""
+    opened = space(workspace, overrides)
+    from llm_twin.api import Twin
+
+    settings = opened.config.serve
+    with Twin(opened, model, features) as twin:
+        twin.serve(host or settings.host, settings.port if port is None else port)
+
+
+def _twin(workspace: Path | None, overrides: list[str] | None, model: str, features: str) -> Twin:
+    from llm_twin.api import Twin
+
+    return Twin(space(workspace, overrides), model, features)
+
+
+def _print(reply: Reply, as_json: bool) -> None:
+    if as_json:
+        for _ in reply:
+            pass
+        show.result(reply.answer.model_dump(mode="json"), True)
+        return
+    try:
+        for piece in reply:
+            print(piece, end="", flush=True)
+    finally:
+        print()
+        reply.close()
+    print(sources(reply.answer), file=sys.stderr)
+
+
+def sources(answer: Answer) -> str:
+    """The lines under an answer: where it came from and what made it."""
+    lines = [f"[{c.number}] {c.title}  {c.url}" for c in answer.citations]
+    timings = answer.timings_ms
+    lines.append(
+        f"{answer.model} with {answer.features}; first word after {timings['first_token']:.0f} ms, "
+        f"{answer.tokens} tokens at {answer.tokens_per_s:.0f}/s"
+    )
+    return "\n" + "\n".join(lines)
+
+
+def _excerpt(text: str, width: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
+
+
+def _read(file: Path) -> str:
+    from llm_twin.errors import TwinError
+
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TwinError(f"{file} cannot be read ({error})", "Name a UTF-8 text file, or - for standard input") from None

@@ -1,0 +1,211 @@
+"""An HTML page as a tree, read the way browsers read it, and what the page says about itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import lookup
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from llm_twin.collect import dates, urls
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_HEAD_BYTES = 4096  # in which a page's own charset is looked for
+_LATIN = frozenset({"ascii", "iso8859-1"})  # read as windows-1252, as the WHATWG encoding standard has it
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+ARTICLE_TYPES = frozenset({"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"})
+LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
+MAIN_TEXT = "//main | //article | //*[@role='main']"
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a page says of itself.
+
+    Attributes:
+        kinds: lower-case types of JSON-LD, og:type ("article") and microformats ("h-entry").
+        published_at: from data meant for machines (JSON-LD, meta elements), ISO 8601.
+        canonical: the address that the page calls its own, if any.
+        refresh: the page only sends its reader on to another.
+        unlisted: the page asks not to be indexed.
+    """
+
+    title: str
+    kinds: frozenset[str]
+    published_at: str | None
+    author: str | None
+    tags: tuple[str, ...]
+    canonical: str | None
+    refresh: bool
+    unlisted: bool
+
+
+def decode(body: bytes, content_type: str = "") -> str:
+    """The text of a page: byte order mark, HTTP charset, the page's own charset, UTF-8, windows-1252, in this order."""
+    for mark, name in _BOMS:
+        if body.startswith(mark):
+            return body[len(mark) :].decode(name, "replace")
+    head = body[:_HEAD_BYTES].decode("latin-1")
+    for found in (_CHARSET.search(content_type), _CHARSET.search(head)):
+        if found and (codec := _codec(found[1])):
+            return body.decode(codec, "replace")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("cp1252", "replace")
+
+
+def is_html(body: bytes, content_type: str) -> bool:
+    """Whether an answer is a page: by its type where one is given, and never with binary content."""
+    kind = content_type.split(";")[0].strip().lower()
+    if kind and kind not in ("text/html", "application/xhtml+xml"):
+        return False
+    start = body[:1024]
+    return b"\x00" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def parse(text: str) -> HtmlElement | None:
+    """The tree of a page, None where there is nothing in it. Nesting beyond the parser's bound is flattened."""
+    from lxml import etree, html
+
+    cleaned = _NOT_TEXT.sub("", text)
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=False)
+    try:
+        return html.document_fromstring(cleaned.encode("utf-8", "replace"), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError):
+        return None
+
+
+def links(root: HtmlElement, url: str) -> list[str]:
+    """Addresses that the page links to, cleaned, in order, each once; those marked nofollow are left out."""
+    base = base_of(root, url)
+    found = (urls.clean(a.get("href"), base) for a in root.iter("a") if a.get("href") and _may_follow(a))
+    return list(dict.fromkeys(link for link in found if link))
+
+
+def feed_links(root: HtmlElement, url: str) -> list[str]:
+    """Feeds that the page's head names."""
+    base = base_of(root, url)
+    named = (
+        urls.clean(link.get("href"), base)
+        for link in root.iter("link")
+        if "alternate" in (link.get("rel") or "").lower().split()
+        and re.search(r"rss|atom|feed\+json", link.get("type") or "", re.IGNORECASE)
+        and link.get("href")
+        and "comments" not in (link.get("href") or "")
+    )
+    return list(dict.fromkeys(n for n in named if n))
+
+
+def base_of(root: HtmlElement, url: str) -> str:
+    """The address that relative links stand on."""
+    for base in root.iter("base"):
+        if base.get("href"):
+            return urls.clean(base.get("href"), url) or url
+    return url
+
+
+def read_meta(root: HtmlElement, url: str) -> Meta:
+    """What the page says of itself, in JSON-LD, meta elements and link relations."""
+    tags = {_key(m): (m.get("content") or "").strip() for m in reversed(list(root.iter("meta"))) if _key(m)}
+    data = list(_linked_data(root))
+    articles = [d for d in data if _types(d) & ARTICLE_TYPES]
+    kinds = {t for d in data for t in _types(d)} | ({tags["og:type"].lower()} if tags.get("og:type") else set())
+    if len(root.xpath("//*[contains(concat(' ', @class, ' '), ' h-entry ')]")) == 1:
+        kinds.add("h-entry")
+    first = articles[0] if articles else {}
+    published = [first.get("datePublished"), *(tags.get(k) for k in _DATE_KEYS)]
+    canonical = next((link.get("href") for link in root.iter("link") if _rel(link) == "canonical"), None)
+    return Meta(
+        title=_squeeze(first.get("headline") or tags.get("og:title") or root.findtext(".//title") or ""),
+        kinds=frozenset(kinds),
+        published_at=next((d for p in published if isinstance(p, str) and (d := dates.iso(p))), None),
+        author=_name(first.get("author")) or tags.get("author") or None,
+        tags=tuple(m.get("content") for m in root.iter("meta") if _key(m) == "article:tag" and m.get("content")),
+        canonical=urls.clean(canonical, base_of(root, url)) if canonical else None,
+        refresh=_sends_on(tags.get("refresh", "")),
+        unlisted="noindex" in tags.get("robots", "").lower(),
+    )
+
+
+def path_date(url: str) -> str | None:
+    """The date in the path of a page's address."""
+    return dates.in_path(urlsplit(url).path)
+
+
+_DATE_KEYS = (
+    "article:published_time",
+    "og:published_time",
+    "datepublished",
+    "date",
+    "dc.date",
+    "dc.date.issued",
+    "dcterms.created",
+    "dcterms.date",
+    "pubdate",
+    "publish_date",
+    "citation_publication_date",
+)
+
+
+def _codec(name: str) -> str | None:
+    try:
+        codec = lookup(name).name
+    except LookupError:
+        return None
+    return "cp1252" if codec in _LATIN else codec
+
+
+def _may_follow(a: HtmlElement) -> bool:
+    return "nofollow" not in (a.get("rel") or "").lower().split()
+
+
+def _rel(link: HtmlElement) -> str:
+    return (link.get("rel") or "").strip().lower()
+
+
+def _key(meta: HtmlElement) -> str:
+    return (meta.get("property") or meta.get("name") or meta.get("itemprop") or meta.get("http-equiv") or "").lower()
+
+
+def _sends_on(refresh: str) -> bool:
+    found = re.match(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*url\s*=", refresh, re.IGNORECASE)
+    return bool(found) and int(found[1]) <= 10 if found else False
+
+
+def _linked_data(root: HtmlElement) -> Iterator[dict[str, Any]]:
+    for script in root.iter("script"):
+        if (script.get("type") or "").strip().lower() != "application/ld+json":
+            continue
+        try:
+            data = json.loads(script.text or "")
+        except (ValueError, RecursionError):
+            continue
+        for item in data if isinstance(data, list) else [data]:
+            if isinstance(item, dict):
+                graph = item.get("@graph")
+                yield from (g for g in graph if isinstance(g, dict)) if isinstance(graph, list) else (item,)
+
+
+def _types(data: dict[str, Any]) -> set[str]:
+    found = data.get("@type")
+    return {str(t).lower() for t in (found if isinstance(found, list) else [found]) if t}
+
+
+def _name(author: Any) -> str | None:
+    if isinstance(author, list):
+        author = author[0] if author else None
+    if isinstance(author, dict):
+        author = author.get("name")
+    return author if isinstance(author, str) and author.strip() else None
+
+
+def _squeeze(text: Any) -> str:
+    return " ".join(str(text).split())

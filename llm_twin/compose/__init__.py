@@ -1,0 +1,42 @@
+"""The only place that picks concrete parts from the configuration and wires the rooms together.
+
+The command line, the Python API, the notebooks and pipelines/ all call these functions. Heavy libraries are
+imported when a function needs them, so that importing this package stays cheap.
+"""
+
+from llm_twin.compose.features import (
+    build_features,
+    check_features,
+    collect,
+    diff_features,
+    feature_version,
+    list_features,
+    open_library,
+)
+from llm_twin.compose.models import TrainReport, promote, rollback, train
+from llm_twin.compose.parts import base_model, embedder, vector_store
+from llm_twin.compose.serving import Session, open_retriever, open_session
+from llm_twin.compose.space import Twinspace, init, open_workspace
+
+__all__ = [
+    "Session",
+    "TrainReport",
+    "Twinspace",
+    "base_model",
+    "build_features",
+    "check_features",
+    "collect",
+    "diff_features",
+    "embedder",
+    "feature_version",
+    "init",
+    "list_features",
+    "open_library",
+    "open_retriever",
+    "open_session",
+    "open_workspace",
+    "promote",
+    "rollback",
+    "train",
+    "vector_store",
+]

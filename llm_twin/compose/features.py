@@ -1,0 +1,104 @@
+"""The feature pipeline: sources to library, library to sealed feature version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from llm_twin.compose.fit import check_fit
+from llm_twin.compose.parts import embedder, vector_store
+from llm_twin.compose.space import Twinspace
+from llm_twin.contracts.manifests import FeatureManifest
+from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.contracts.versions import BASE, FeatureVersion
+from llm_twin.errors import EmptyStore, MismatchError
+from llm_twin.registry import Pair
+
+if TYPE_CHECKING:
+    from llm_twin.collect import CollectReport
+    from llm_twin.collect.library import Library
+    from llm_twin.feature import FeatureReport
+
+
+def open_library(space: Twinspace) -> Library:
+    """The library of collected posts."""
+    from llm_twin.collect.library import Library
+
+    return Library(space.workspace.library)
+
+
+def collect(
+    space: Twinspace, sources: Sequence[str], progress: Progress | None = None, dry_run: bool = False
+) -> CollectReport:
+    """Collect posts from sites, feeds, sitemaps or folders into the library."""
+    from llm_twin import collect as room
+
+    with space.workspace.lock("library"), open_library(space) as library:
+        return room.run(
+            sources,
+            space.config.collect,
+            library,
+            progress or Silent(),
+            cache_dir=space.workspace.cache / "http",
+            dry_run=dry_run,
+        )
+
+
+def build_features(space: Twinspace, progress: Progress | None = None) -> FeatureReport:
+    """Turn the library into a sealed feature version; moves the live pair's features half where they fit."""
+    from llm_twin import feature as room
+
+    if not space.workspace.library.is_file():
+        raise EmptyStore("No posts have been collected", "Collect some: llm-twin collect https://your.blog")
+    with open_library(space) as library:
+        posts = library.posts()
+    report = room.run(
+        posts, space.config, embedder(space), vector_store(space), space.workspace, progress or Silent()
+    )
+    _follow_features(space, feature_version(space, report.version))
+    return report
+
+
+def _follow_features(space: Twinspace, version: FeatureVersion) -> None:
+    """Switch the features half of the live pair to a new version that the live model can read."""
+    live = space.registry.live()
+    if live is None or live.features == version.name:
+        return
+    if live.model != BASE:
+        try:
+            check_fit(space.registry.get(live.model), version)
+        except MismatchError:
+            return  # the model keeps serving with the features that it fits; training a new one moves both
+    space.registry.switch(Pair(live.model, version.name), "features build", expected=live)
+
+
+def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:
+    """A feature version by name, "latest" or "live". Raises EmptyStore, VersionNotFound, IntegrityError."""
+    from llm_twin.feature import store
+
+    if name == "live":
+        live = space.registry.live()
+        name = live.features if live else "latest"
+    folder = space.workspace.features
+    return FeatureVersion.open(store.latest(folder) if name == "latest" else store.resolve(folder, name))
+
+
+def list_features(space: Twinspace) -> list[FeatureManifest]:
+    """The manifests of all feature versions, oldest first."""
+    from llm_twin.feature import store
+
+    return store.list_versions(space.workspace.features)
+
+
+def diff_features(old: FeatureVersion, new: FeatureVersion) -> dict[str, list[str]]:
+    """Post ids by what became of them: entered, left, changed."""
+    from llm_twin.feature import store
+
+    return store.diff(old.manifest, new.manifest)
+
+
+def check_features(version: FeatureVersion) -> list[str]:
+    """What makes the training samples of a version unfit to train on; empty where nothing does."""
+    from llm_twin.feature import doctor
+
+    return doctor.check(version)

@@ -1,0 +1,152 @@
+"""The training pipeline: feature version to adapter, measured, sealed, and live if the gate agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from llm_twin.compose.features import check_features, feature_version
+from llm_twin.compose.parts import base_model
+from llm_twin.compose.space import Twinspace
+from llm_twin.contracts.manifests import ModelManifest, PartId, digest
+from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, CARD, FeatureVersion, ModelVersion
+from llm_twin.errors import GateRefused
+from llm_twin.registry import Pair
+
+if TYPE_CHECKING:
+    from llm_twin.adapters.base_model import BaseModel
+    from llm_twin.contracts.verdict import Verdict
+    from llm_twin.evaluation import EvaluationReport
+    from llm_twin.training import TrainingReport
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What `train` did: the run, the version it became, its scores and whether it went live."""
+
+    version: str
+    features: str
+    run: TrainingReport
+    evaluation: EvaluationReport
+    verdict: Verdict
+    live: bool
+
+
+def train(
+    space: Twinspace, progress: Progress | None = None, features: str = "latest", resume: bool = False
+) -> TrainReport:
+    """Fine-tune on a feature version, measure, register, and go live if the gate agrees.
+
+    Raises GateRefused where the training samples are not fit to train on.
+    """
+    from llm_twin import evaluation, training
+    from llm_twin.adapters.base_model import HFChatTokenizer, load_model
+    from llm_twin.adapters.torch_scorer import TorchScorer
+
+    progress = progress or Silent()
+    with space.workspace.lock("training"):
+        version = feature_version(space, features)
+        problems = check_features(version)
+        if problems:
+            raise GateRefused(f"{version.name} is not fit to train on: {'; '.join(problems)}", "Rebuild it")
+        base = base_model(space)
+        tokenizer = HFChatTokenizer(base.folder)
+        parameters = space.config.training.model_dump(mode="json")
+        run_dir = space.workspace.runs / digest([version.manifest.content_id, base.id, parameters])[:12]
+        run = training.run(
+            version,
+            space.config.training,
+            base,
+            load_model(base),
+            tokenizer,
+            TorchScorer,
+            run_dir,
+            progress,
+            resume,
+        )
+        scorers = {
+            BASE: TorchScorer(load_model(base)),
+            "adapter": TorchScorer(load_model(base, run.adapter_dir)),
+        }
+        scores = evaluation.run(version, scorers, tokenizer, "test", progress)
+        model = _register(space, version, base, run, scores)
+        verdict = _gate(space, model)
+        if verdict.passed:
+            _go_live(space, Pair(model.name, version.name), "train")
+    return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
+
+
+def _register(
+    space: Twinspace, version: FeatureVersion, base: BaseModel, run: TrainingReport, scores: EvaluationReport
+) -> ModelVersion:
+    """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
+    from llm_twin.adapters.gguf_adapter import convert
+    from llm_twin.registry.card import model_card
+    from llm_twin.training import package_versions
+
+    live = space.registry.live()
+    manifest = ModelManifest(
+        version="",
+        content_id="",
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        parent=live.model if live and live.model != BASE else None,
+        parameters=space.config.training.model_dump(mode="json"),
+        prompt=version.manifest.prompt,
+        files={},
+        base=PartId(name=base.name, id=base.id),
+        features=PartId(name=version.name, id=version.manifest.content_id),
+        posts=tuple(sorted({s.post_id for s in version.samples if s.split == "train"})),
+        tokens=run.tokens,
+        seconds=run.seconds,
+        packages=package_versions(),
+        scores={
+            "validation": {name: score.model_dump(mode="json") for name, score in run.bits_per_byte.items()},
+            "test": {name: score.model_dump(mode="json") for name, score in scores.bits_per_byte.items()},
+        },
+    )
+    if base.gguf is not None:
+        convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
+    (run.adapter_dir / CARD).write_text(model_card(manifest), encoding="utf-8")
+    return space.registry.register(run.adapter_dir, manifest)
+
+
+def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
+    """Make a model version live, with the features it was trained on, if the gate agrees. Raises GateRefused."""
+    model = space.registry.get(name)
+    verdict = _gate(space, model)
+    if not verdict.passed:
+        raise GateRefused(
+            f"{model.name} was not promoted: {verdict.reason}", "Train a better one: llm-twin train"
+        )
+    pair = Pair(model.name, feature_version(space, model.manifest.features.name).name)
+    _go_live(space, pair, "promote")
+    return pair, verdict
+
+
+def _gate(space: Twinspace, model: ModelVersion) -> Verdict:
+    """Validation bits per byte of the version against its base and against the live version."""
+    from llm_twin.contracts.bits import BitsPerByte
+    from llm_twin.evaluation import gate
+
+    def measured(version: ModelVersion, name: str) -> BitsPerByte:
+        return BitsPerByte.model_validate(version.manifest.scores["validation"][name])
+
+    live = space.registry.live()
+    other = space.registry.get(live.model) if live and live.model not in (BASE, model.name) else None
+    return gate.decide(
+        candidate=measured(model, "adapter"),
+        base=measured(model, "base"),
+        live=measured(other, "adapter") if other else None,
+    )
+
+
+def _go_live(space: Twinspace, pair: Pair, reason: str) -> None:
+    while not space.registry.switch(pair, reason, expected=space.registry.live()):
+        pass  # another process switched between our look and our write: look again
+
+
+def rollback(space: Twinspace) -> Pair:
+    """Restore the live pair before the present one."""
+    return space.registry.rollback()

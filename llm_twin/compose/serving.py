@@ -1,0 +1,87 @@
+"""The inference pipeline: one feature version and some models, side by side in one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_twin.compose.fit import check_fit
+from llm_twin.compose.parts import base_model, embedder, engine, vector_store
+from llm_twin.compose.space import Twinspace
+from llm_twin.config import Config
+from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorIndex
+from llm_twin.contracts.versions import BASE, FeatureVersion
+from llm_twin.errors import MismatchError
+
+if TYPE_CHECKING:
+    from llm_twin.inference.retrieve import Retriever
+    from llm_twin.inference.writer import Writer
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that serves one feature version with some models, side by side in one engine."""
+
+    config: Config
+    features: FeatureVersion
+    retriever: Retriever
+    tokenizer: ChatTokenizer
+    engine: Engine
+    index: VectorIndex
+
+    def writer(self, model: str) -> Writer:
+        """The writer with one of the session's models, or "base"."""
+        from llm_twin.inference.writer import Writer
+
+        return Writer(self.features, self.retriever, self.tokenizer, self.engine, model, self.config)
+
+    def close(self) -> None:
+        """Stop the engine and release the index."""
+        self.engine.close()
+        self.index.close()
+
+
+def open_session(space: Twinspace, models: Sequence[str], features: FeatureVersion) -> Session:
+    """Start serving: models are version names or "base" (which is always there).
+
+    Raises MismatchError where a model or the embedder does not fit the features.
+    """
+    from llm_twin.adapters.base_model import HFChatTokenizer
+
+    base = base_model(space)
+    adapters = {}
+    for name in models:
+        if name != BASE:
+            model = space.registry.get(name)
+            check_fit(model, features)
+            if model.manifest.base.id != base.id:
+                raise MismatchError(
+                    f"{name} is an adapter for {model.manifest.base.name} ({model.manifest.base.id[:12]}), "
+                    f"the configured base is {base.name} ({base.id[:12]})",
+                    f"Set base.id to {model.manifest.base.name}, or train a version for this base",
+                )
+            adapters[name] = model
+    tokenizer = HFChatTokenizer(base.folder)
+    index, retriever = open_retriever(space, features)
+    return Session(
+        space.config, features, retriever, tokenizer, engine(space, base, adapters, tokenizer), index
+    )
+
+
+def open_retriever(space: Twinspace, features: FeatureVersion) -> tuple[VectorIndex, Retriever]:
+    """Retrieval alone over one feature version; the index is rebuilt from the version where it is missing."""
+    from llm_twin.inference.retrieve import Retriever
+
+    embed = embedder(space)
+    if embed.id != features.manifest.embedder.id:
+        raise MismatchError(
+            f"{features.name} was embedded with {features.manifest.embedder.name} "
+            f"({features.manifest.embedder.id[:12]}), the configured embedder is {embed.name} ({embed.id[:12]})",
+            "Build features with it: llm-twin features build",
+        )
+    store = vector_store(space)
+    if not store.has(features.name):
+        store.build(features.name, list(features.chunks.values()), features.vectors)
+    index = store.open(features.name)
+    return index, Retriever(features, index, embed, space.config.retrieval)

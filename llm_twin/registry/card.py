@@ -1,0 +1,41 @@
+"""The model card of a version, in the Hub's format: YAML metadata, then what a reader must know."""
+
+from __future__ import annotations
+
+import yaml
+
+from llm_twin.contracts.manifests import ModelManifest
+
+
+def model_card(manifest: ModelManifest) -> str:
+    """README.md of an adapter folder; `manifest` need not be named or sealed yet."""
+    metadata = {
+        "base_model": manifest.base.name,
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "llm-twin"],
+    }
+    scores = [
+        f"| {split} | {name} | {score['value']:.3f} | {score['low']:.3f} to {score['high']:.3f} |"
+        for split, by_name in manifest.scores.items()
+        for name, score in by_name.items()
+    ]
+    lines = [
+        "---",
+        yaml.safe_dump(metadata, sort_keys=True).strip(),
+        "---",
+        f"# A LoRA adapter that writes like {manifest.prompt.author}",
+        "",
+        f"Base: {manifest.base.name}, sha256 {manifest.base.id}.",
+        f"Trained on {len(manifest.posts)} posts of feature version {manifest.features.name} "
+        f"(content id {manifest.features.id}), {manifest.tokens} tokens.",
+        "",
+        "Bits per byte (lower is better) of posts held out by time, with 95 % intervals over posts:",
+        "",
+        "| split | model | bits per byte | interval |",
+        "| --- | --- | --- | --- |",
+        *scores,
+        "",
+        "It imitates one person's style. Do not publish what it writes as that person's words without their consent.",
+    ]
+    return "\n".join(lines) + "\n"

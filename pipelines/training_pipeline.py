@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""The training pipeline alone: feature version -> measured adapter in the registry.
+
+    python pipelines/training_pipeline.py --workspace my-twin
+    accelerate launch pipelines/training_pipeline.py --workspace my-twin
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llm_twin import compose
+from llm_twin.cli import run, show
+from llm_twin.cli.options import FeatureVersion, Set, Workspace
+
+CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
+
+
+def main(
+    features: FeatureVersion = "latest",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    config: Annotated[Path, typer.Option(help="YAML below twin.yaml and --set.")] = CONFIG,
+    workspace: Workspace = None,
+    overrides: Set = None,
+) -> None:
+    """Train on a feature version, measure, register, and go live if the gate agrees."""
+    space = compose.open_workspace(workspace, overrides or (), [config])
+    with show.progress() as progress:
+        report = compose.train(space, progress, features, resume)
+    test = report.evaluation.bits_per_byte
+    print(f"{report.version}: {test['base'].value:.3f} -> {test['adapter'].value:.3f} bits per byte on test posts")
+    print(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    raise SystemExit(run(app))

@@ -1,0 +1,135 @@
+"""The registry: numbering, sealing, aliases, the live pair, several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from llm_twin.contracts.manifests import ModelManifest, PartId, PromptId
+from llm_twin.errors import IntegrityError, VersionNotFound
+from llm_twin.registry import Pair, Registry
+
+
+def manifest(**changes: object) -> ModelManifest:
+    fields = {
+        "version": "",
+        "content_id": "",
+        "created_at": "2026-01-02T03:04:05+00:00",
+        "parent": None,
+        "parameters": {"rank": 16},
+        "prompt": PromptId(version="1", author="Ada"),
+        "files": {},
+        "base": PartId(name="tiny", id="b" * 64),
+        "features": PartId(name="F0001", id="f" * 64),
+        "posts": ("p1",),
+        "tokens": 10,
+        "seconds": 1.0,
+        "packages": {},
+        "scores": {},
+    }
+    return ModelManifest.model_validate(fields | changes)
+
+
+def adapter(folder: Path, content: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "adapter_model.safetensors").write_text(content)
+    (folder / "adapter_config.json").write_text("{}")
+    return folder
+
+
+def test_an_empty_registry_answers_without_making_a_file(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    assert registry.entries() == []
+    assert registry.live() is None
+    assert registry.resolve("live") == "base"
+    assert not (tmp_path / "models").exists()
+
+
+def test_versions_are_numbered_and_the_newest_is_the_candidate(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    one = registry.register(adapter(tmp_path / "a", "one"), manifest())
+    two = registry.register(adapter(tmp_path / "b", "two"), manifest())
+    assert (one.name, two.name) == ("v1", "v2")
+    assert [e.aliases for e in registry.entries()] == [(), ("candidate",)]
+    assert (registry.get("candidate").folder / "adapter_model.safetensors").read_text() == "two"
+
+
+def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    first = registry.register(adapter(tmp_path / "a", "one"), manifest())
+    again = registry.register(
+        adapter(tmp_path / "b", "one"), manifest(created_at="2027-01-01T00:00:00+00:00", seconds=9.0)
+    )
+    assert again == first
+    other = registry.register(adapter(tmp_path / "c", "one"), manifest(parameters={"rank": 8}))
+    assert other.name == "v2"
+
+
+def test_a_changed_file_is_noticed_and_named(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    version = registry.register(adapter(tmp_path / "a", "one"), manifest())
+    (version.folder / "adapter_model.safetensors").write_text("two")
+    with pytest.raises(IntegrityError, match=r"adapter_model\.safetensors was changed"):
+        registry.get("v1")
+
+
+def test_an_unknown_version_names_what_there_is(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.register(adapter(tmp_path / "a", "one"), manifest())
+    for name in ("v7", "../v1", "newest", ""):
+        with pytest.raises(VersionNotFound, match="there are: v1"):
+            registry.resolve(name)
+
+
+def test_rollback_restores_the_pair_before(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    first, second = Pair("v1", "F0001"), Pair("v2", "F0002")
+    assert registry.switch(first, "promoted", expected=None)
+    assert registry.switch(second, "promoted", expected=first)
+    assert registry.live() == second
+    assert registry.rollback() == first
+    assert registry.live() == first
+    with pytest.raises(VersionNotFound, match="no earlier live pair"):
+        registry.rollback()
+    third = Pair("v3", "F0002")
+    assert registry.switch(third, "promoted", expected=first)
+    assert registry.rollback() == first, "what was rolled back from does not come back"
+
+
+def test_a_switch_fails_when_another_was_first(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    assert registry.switch(Pair("v1", "F0001"), "promoted", expected=None)
+    assert not registry.switch(Pair("v2", "F0001"), "promoted", expected=None)
+    assert registry.live() == Pair("v1", "F0001")
+
+
+def test_a_folder_without_a_row_is_replaced(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    content_id = registry.register(adapter(tmp_path / "a", "one"), manifest()).manifest.content_id
+    (registry.folder / "registry.db").unlink()  # as if killed between the rename and the row
+    (registry.folder / content_id / "adapter_config.json").unlink()
+    version = registry.register(tmp_path / "a", manifest())
+    assert version.name == "v1"
+    assert (version.folder / "adapter_config.json").is_file()
+
+
+def _register_many(folder: Path, worker: int, count: int) -> None:
+    registry = Registry(folder / "models")
+    for i in range(count):
+        registry.register(adapter(folder / f"w{worker}-{i}", f"{worker}/{i}"), manifest())
+
+
+def test_processes_that_register_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_register_many, args=(tmp_path, w, 10)) for w in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [w.exitcode for w in workers] == [0] * 4
+    registry = Registry(tmp_path / "models")
+    assert [e.version for e in registry.entries()] == [f"v{n}" for n in range(1, 41)]
+    texts = {(registry.get(f"v{n}").folder / "adapter_model.safetensors").read_text() for n in range(1, 41)}
+    assert len(texts) == 40
