@@ -1,19 +1,24 @@
-"""`Twin`: the Python API. It follows the registry: what is promoted or rolled back serves from the next request on."""
+"""`Twin`: the Python API. It follows the registry: what is promoted serves from the next request on."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from llm_twin import compose
 from llm_twin.contracts.records import Answer, Hit, Message
+from llm_twin.contracts.versions import BASE
 
 if TYPE_CHECKING:
-    from llm_twin.inference.writer import Reply, Writer
+    from llm_twin.contracts.ports import Progress
+    from llm_twin.inference.batch import BatchReport
+    from llm_twin.inference.chat import Conversation
+    from llm_twin.inference.reply import Reply
+    from llm_twin.inference.retrieve import Retriever
+    from llm_twin.inference.writer import Writer
 
 
 class Twin:
@@ -23,24 +28,137 @@ class Twin:
             answer = twin.ask("How do you read a gauge?")
             print(answer.text, answer.citations, answer.model, answer.features)
 
-    Safe to share between threads. Nothing is loaded before the first request.
+    Safe to share between threads. Nothing is loaded before the first request. When the live pair changes, the
+    next request starts the new engine beside the old one, which stops when its last answer has ended.
     """
 
     def __init__(self, space: compose.Twinspace, model: str = "live", features: str = "live") -> None:
         self._space = space
         self._model = model
         self._features = features
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._session: compose.Session | None = None
-        self._served: tuple[str, str, tuple[str, ...]] | None = None
+        self._retriever: Retriever | None = None
 
     @classmethod
-    def open(
-        cls, workspace: str | Path | None = None, model: str = "live", features: str = "live"
-    ) -> Self:
-        """Open a workspace (default: as the command line finds it) with a model and feature version.
+    def open(cls, workspace: str | Path | None = None, model: str = "live", features: str = "live") -> Self:
+        """Open a workspace (by default as the command line finds it) with a model and a feature version.
 
         `model` is a version ("v3"), an alias ("live", "candidate") or "base"; `features` a version ("F0002"),
-        "live" or "latest". Raises WorkspaceError, ConfigError; what does not exist is noticed at the first request.
+        "live" or "latest". Raises WorkspaceError, ConfigError, VersionNotFound.
         """
-        return cls(compose.open_workspace(Path(workspace) if workspace else None), model, features)
+        twin = cls(compose.open_workspace(Path(workspace) if workspace else None), model, features)
+        twin.model  # noqa: B018  an unknown name is noticed here, not at the first question
+        return twin
+
+    @property
+    def model(self) -> str:
+        """The model version that serves now: "v3", or "base"."""
+        return self._space.registry.resolve(self._model)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that may be asked for: "base" and all versions."""
+        return (BASE, *(entry.version for entry in self._space.registry.entries()))
+
+    def search(self, query: str, k: int = 10, by: Literal["post", "chunk"] = "post") -> list[Hit]:
+        """The best `k` posts (each with its best passage) or passages. Loads no language model."""
+        return self._retrieval().search(query, k, by)
+
+    def ask(self, question: str, history: Sequence[Message] = ()) -> Answer:
+        """Answer from the author's posts, or say that they do not answer it."""
+        return self.stream(question, history).finish()
+
+    def stream(self, question: str, history: Sequence[Message] = ()) -> Reply:
+        """As `ask`, piece by piece: iterate over the reply, then read its `.answer`."""
+        return self.writer().ask(question, history)
+
+    def write(self, topic: str) -> Answer:
+        """A post on a topic."""
+        return self.stream_write(topic).finish()
+
+    def stream_write(self, topic: str) -> Reply:
+        """As `write`, piece by piece."""
+        return self.writer().write(topic)
+
+    def rewrite(self, text: str) -> Answer:
+        """Plain notes or text in the author's voice."""
+        return self.stream_rewrite(text).finish()
+
+    def stream_rewrite(self, text: str) -> Reply:
+        """As `rewrite`, piece by piece."""
+        return self.writer().rewrite(text)
+
+    def conversation(self) -> Conversation:
+        """A chat that remembers its turns."""
+        from llm_twin.inference.chat import Conversation
+
+        return Conversation(self.writer)
+
+    def batch(self, source: Path, out: Path, progress: Progress | None = None) -> BatchReport:
+        """Answer every line of a JSONL file; lines that `out` holds already are skipped."""
+        from llm_twin.contracts.ports import Silent
+        from llm_twin.inference import batch
+
+        return batch.run(source, out, self.writer(), progress or Silent())
+
+    def serve(self, host: str = "127.0.0.1", port: int = 8017) -> None:
+        """Serve the OpenAI-compatible API and the web page until interrupted."""
+        from llm_twin.inference.server import create_app, serve
+
+        serve(create_app(self.writer, lambda: self.models), host, port)
+
+    def writer(self, model: str | None = None) -> Writer:
+        """What answers a request now: the live pair, or another model of the registry beside it."""
+        with self._lock:
+            name = self._space.registry.resolve(self._model if model is None else model)
+            features = self._wanted_features()
+            session = self._session
+            if session is None or session.features.name != features or name not in session.engine.models:
+                session = self._start(name, features)
+            return session.writer(name)
+
+    def close(self) -> None:
+        """Stop the engine. The twin may be asked again afterwards; it then starts anew."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = self._retriever = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wanted_features(self) -> str:
+        """The feature version's name without opening it, where the registry knows it."""
+        live = self._space.registry.live()
+        if self._features == "live" and live is not None:
+            return live.features
+        if self._features in ("live", "latest"):
+            return compose.feature_version(self._space, "latest").name
+        return self._features
+
+    def _start(self, model: str, features: str) -> compose.Session:
+        """Start a session with this model, the live one, and what the last one served of these features."""
+        wanted, live, last = {model}, self._space.registry.live(), self._session
+        if live is not None and live.features == features:
+            wanted.add(live.model)
+        if last is not None and last.features.name == features:
+            wanted |= set(last.engine.models)
+        version = compose.feature_version(self._space, features)
+        # The old session is only let go: answers on their way hold its engine, which stops with the last.
+        self._session = compose.open_session(self._space, sorted(wanted - {BASE}), version)
+        self._retriever = self._session.retriever
+        return self._session
+
+    def _retrieval(self) -> Retriever:
+        with self._lock:
+            features = self._wanted_features()
+            if self._retriever is None or self._retriever.features.name != features:
+                version = compose.feature_version(self._space, features)
+                _, self._retriever = compose.open_retriever(self._space, version)
+            return self._retriever

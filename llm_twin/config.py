@@ -187,6 +187,8 @@ def _parse_override(override: str, problems: list[str]) -> dict[str, Any]:
     except yaml.YAMLError:
         problems.append(f"--set {override!r}: the value is not valid YAML")
         return {}
+    if isinstance(value, dict) and not text.lstrip().startswith("{"):
+        value = text  # "name=Ada: the first" is a text with a colon in it, not a section
     for key in reversed(dotted.strip().split(".")):
         value = {key: value}
     assert isinstance(value, dict)

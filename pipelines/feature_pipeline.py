@@ -19,7 +19,7 @@ CONFIG = Path(__file__).resolve().parent.parent / "configs" / "feature.yaml"
 
 def main(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]")] = None,
-    config: Annotated[Path, typer.Option(help="YAML below twin.yaml and --set.")] = CONFIG,
+    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:

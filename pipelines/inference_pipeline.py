@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
     model: Model = "live",
     features: FeatureVersion = "live",
-    config: Annotated[Path, typer.Option(help="YAML below twin.yaml and --set.")] = CONFIG,
+    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:

@@ -20,7 +20,7 @@ CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
 def main(
     features: FeatureVersion = "latest",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    config: Annotated[Path, typer.Option(help="YAML below twin.yaml and --set.")] = CONFIG,
+    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:

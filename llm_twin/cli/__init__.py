@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of `llm-twin`. Exit codes: 0 done, 1 a clear error, 2 bad usage, 3 a gate refused, 130 Ctrl-C."""
+    """`llm-twin`. Exit codes: 0 done, 1 a clear error, 2 bad usage, 3 a gate refused, 130 Ctrl-C."""
     from llm_twin.cli.app import app
 
     sys.exit(run(app))
@@ -36,7 +36,7 @@ def run(app: object) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         print(
-            "\nllm-twin: stopped; what was done so far is kept. Run the same command to go on.",
+            "\nllm-twin: stopped; what was done is kept. Run the same command to go on.",
             file=sys.stderr,
         )
         return 130

@@ -9,7 +9,9 @@ import typer
 from llm_twin.cli import show
 from llm_twin.cli.options import FeatureVersion, Json, Set, Workspace, space
 
-features = typer.Typer(help="The feature store: sealed versions of posts, chunks, vectors, samples.", no_args_is_help=True)
+features = typer.Typer(
+    help="The feature store: sealed versions of posts, chunks, vectors, samples.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -110,8 +112,13 @@ def diff(
 
 
 @features.command()
-def doctor(features: FeatureVersion = "latest", workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
-    """Check that the training samples are the author's own words and leak nothing; exit 3 where they are not."""
+def doctor(
+    features: FeatureVersion = "latest",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check that the samples are the author's own words and leak nothing; exit 3 where they are not."""
     from llm_twin import compose
     from llm_twin.errors import GateRefused
 
@@ -127,7 +134,9 @@ def doctor(features: FeatureVersion = "latest", workspace: Workspace = None, ove
 
 def train(
     features: FeatureVersion = "latest",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")
+    ] = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -154,7 +163,8 @@ def train(
         as_json,
         f"{report.version} on {report.features}: {run.tokens} tokens in {run.seconds:.0f} s "
         f"({run.tokens_per_s:.0f} tok/s, {run.peak_rss_mb:.0f} MB).",
-        f"Bits per byte on test posts: base {test['base'].value:.3f}, {report.version} {test['adapter'].value:.3f} "
+        f"Bits per byte on test posts: base {test['base'].value:.3f}, "
+        f"{report.version} {test['adapter'].value:.3f} "
         f"({1 - test['adapter'].value / test['base'].value:+.1%} fewer).",
         f"{'Live' if report.live else 'Not live'}: {report.verdict.reason}",
     )

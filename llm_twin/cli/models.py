@@ -31,7 +31,9 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
                 "version": entry.version,
                 "features": entry.features,
                 "aliases": list(entry.aliases),
-                "scores": {split: {n: s["value"] for n, s in by.items()} for split, by in manifest.scores.items()},
+                "scores": {
+                    split: {n: s["value"] for n, s in by.items()} for split, by in manifest.scores.items()
+                },
                 "tainted": False,
                 "created_at": entry.created_at,
                 "content_id": entry.content_id,
@@ -65,7 +67,8 @@ def show_model(
     model = space(workspace, overrides).registry.get(version)
     manifest = model.manifest
     scores = [
-        f"  {split:10} {name:8} {score['value']:.4f} bits per byte ({score['low']:.4f} to {score['high']:.4f})"
+        f"  {split:10} {name:8} {score['value']:.4f} bits per byte "
+        f"({score['low']:.4f} to {score['high']:.4f})"
         for split, by_name in manifest.scores.items()
         for name, score in by_name.items()
     ]
@@ -74,7 +77,8 @@ def show_model(
         as_json,
         f"{manifest.version}  {manifest.content_id}",
         f"base {manifest.base.name} ({manifest.base.id[:12]}), parent {manifest.parent or 'none'}",
-        f"features {manifest.features.name} ({manifest.features.id[:12]}), {len(manifest.posts)} posts trained on",
+        f"features {manifest.features.name} ({manifest.features.id[:12]}), "
+        f"{len(manifest.posts)} posts trained on",
         f"{manifest.tokens} tokens in {manifest.seconds:.0f} s; {manifest.parameters}",
         *scores,
         f"files in {model.folder}",
@@ -99,7 +103,9 @@ def rollback(workspace: Workspace = None, overrides: Set = None, as_json: Json =
     from llm_twin import compose
 
     pair = compose.rollback(space(workspace, overrides))
-    show.result({"model": pair.model, "features": pair.features}, as_json, f"Live: {pair.model} with {pair.features}.")
+    show.result(
+        {"model": pair.model, "features": pair.features}, as_json, f"Live: {pair.model} with {pair.features}."
+    )
 
 
 @models.command()

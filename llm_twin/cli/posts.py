@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def collect(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap or folder.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")
+    ] = False,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Permit loopback and private addresses.")
     ] = False,
@@ -67,22 +69,19 @@ def list_posts(workspace: Workspace = None, overrides: Set = None, as_json: Json
 
 
 @posts.command("show")
-def show_post(
-    post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False
-) -> None:
+def show_post(post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
     """One post, as it will be learned from."""
     found = _one(post, workspace, overrides)
     show.result(
         found.model_dump(mode="json"),
         as_json,
-        f"# {found.title}\n{(found.published_at or 'undated')[:10]}  {found.url}  {found.id}\n\n{found.markdown}",
+        f"# {found.title}",
+        f"{(found.published_at or 'undated')[:10]}  {found.url}  {found.id}\n\n{found.markdown}",
     )
 
 
 @posts.command("diff")
-def diff_post(
-    post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False
-) -> None:
+def diff_post(post: Which, workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
     """What changed between a post's last two revisions."""
     from difflib import unified_diff
 
@@ -97,7 +96,11 @@ def diff_post(
     before, after = history[-2], history[-1]
     lines = list(
         unified_diff(
-            before.markdown.splitlines(), after.markdown.splitlines(), before.seen_at, after.seen_at, lineterm=""
+            before.markdown.splitlines(),
+            after.markdown.splitlines(),
+            before.seen_at,
+            after.seen_at,
+            lineterm="",
         )
     )
     show.result({"revisions": len(history), "diff": lines}, as_json, *lines)

@@ -119,7 +119,9 @@ def batch(
 
 
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")
+    ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0 chooses a free one.")] = None,
     model: Model = "live",
     features: FeatureVersion = "live",
@@ -180,4 +182,6 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TwinError(f"{file} cannot be read ({error})", "Name a UTF-8 text file, or - for standard input") from None
+        raise TwinError(
+            f"{file} cannot be read ({error})", "Name a UTF-8 text file, or - for standard input"
+        ) from None

@@ -146,7 +146,9 @@ class Client:
                 self._sleep(min(wait or 2.0 ** (number - 1), _LONGEST_WAIT_S))
         raise Refused(url, "server busy", f"asked {_TRIES} times")
 
-    def _once(self, url: str, headers: dict[str, str], kept: Kept | None, limit: int) -> Fetched | str | float:
+    def _once(
+        self, url: str, headers: dict[str, str], kept: Kept | None, limit: int
+    ) -> Fetched | str | float:
         """Send one request: its answer, a redirect's target, or the seconds to wait (0.0 where unsaid)."""
         self._pause(url)
         self.requests += 1
@@ -232,7 +234,9 @@ def _decoded(url: str, answer: httpx.Response) -> Iterator[bytes]:
     try:
         for raw in answer.iter_raw():
             if first and coding == "deflate" and raw[:1] and raw[0] & 0x0F != 8:
-                inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)  # without zlib's header, as some servers send
+                inflate = zlib.decompressobj(
+                    wbits=-zlib.MAX_WBITS
+                )  # without zlib's header, as some servers send
             first = False
             while raw:
                 yield inflate.decompress(raw, 1 << 16)

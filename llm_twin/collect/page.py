@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _HEAD_BYTES = 4096  # in which a page's own charset is looked for
+_REFRESH_TO = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
 _LATIN = frozenset({"ascii", "iso8859-1"})  # read as windows-1252, as the WHATWG encoding standard has it
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-ARTICLE_TYPES = frozenset({"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"})
+ARTICLE_TYPES = frozenset(
+    {"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"}
+)
 LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
-MAIN_TEXT = "//main | //article | //*[@role='main']"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ def parse(text: str) -> HtmlElement | None:
 
 
 def links(root: HtmlElement, url: str) -> list[str]:
-    """Addresses that the page links to, cleaned, in order, each once; those marked nofollow are left out."""
+    """Addresses that the page leads to, cleaned, in order, each once; links marked nofollow are left out."""
     base = base_of(root, url)
-    found = (urls.clean(a.get("href"), base) for a in root.iter("a") if a.get("href") and _may_follow(a))
-    return list(dict.fromkeys(link for link in found if link))
+    found = [a.get("href") for a in root.iter("a", "area") if _may_follow(a)]
+    found += [link.get("href") for link in root.iter("link") if _rel(link) in ("canonical", "next", "prev")]
+    found += [m[1] for meta in root.iter("meta") if (m := _REFRESH_TO.search(meta.get("content") or ""))]
+    return list(dict.fromkeys(link for f in found if f and (link := urls.clean(f, base))))
 
 
 def feed_links(root: HtmlElement, url: str) -> list[str]:
@@ -117,7 +121,9 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
     tags = {_key(m): (m.get("content") or "").strip() for m in reversed(list(root.iter("meta"))) if _key(m)}
     data = list(_linked_data(root))
     articles = [d for d in data if _types(d) & ARTICLE_TYPES]
-    kinds = {t for d in data for t in _types(d)} | ({tags["og:type"].lower()} if tags.get("og:type") else set())
+    kinds = {t for d in data for t in _types(d)} | (
+        {tags["og:type"].lower()} if tags.get("og:type") else set()
+    )
     if len(root.xpath("//*[contains(concat(' ', @class, ' '), ' h-entry ')]")) == 1:
         kinds.add("h-entry")
     first = articles[0] if articles else {}
@@ -128,7 +134,9 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
         kinds=frozenset(kinds),
         published_at=next((d for p in published if isinstance(p, str) and (d := dates.iso(p))), None),
         author=_name(first.get("author")) or tags.get("author") or None,
-        tags=tuple(m.get("content") for m in root.iter("meta") if _key(m) == "article:tag" and m.get("content")),
+        tags=tuple(
+            m.get("content") for m in root.iter("meta") if _key(m) == "article:tag" and m.get("content")
+        ),
         canonical=urls.clean(canonical, base_of(root, url)) if canonical else None,
         refresh=_sends_on(tags.get("refresh", "")),
         unlisted="noindex" in tags.get("robots", "").lower(),
@@ -172,7 +180,9 @@ def _rel(link: HtmlElement) -> str:
 
 
 def _key(meta: HtmlElement) -> str:
-    return (meta.get("property") or meta.get("name") or meta.get("itemprop") or meta.get("http-equiv") or "").lower()
+    return (
+        meta.get("property") or meta.get("name") or meta.get("itemprop") or meta.get("http-equiv") or ""
+    ).lower()
 
 
 def _sends_on(refresh: str) -> bool:

@@ -60,7 +60,9 @@ def canonical(url: str) -> str:
     path = split.path
     while (shorter := _INDEX.sub("/", path).rstrip("/")) != path:
         path = shorter
-    return urlunsplit(("https", _bare(split.netloc), path or "/", "&".join(sorted(split.query.split("&"))), ""))
+    return urlunsplit(
+        ("https", _bare(split.netloc), path or "/", "&".join(sorted(split.query.split("&"))), "")
+    )
 
 
 def same_site(url: str, other: str) -> bool:
@@ -134,5 +136,9 @@ def _without_dots(path: str) -> str:
 
 def _query(query: str) -> str:
     pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
-    kept = [(k, v) for k, v in pairs if k.lower() not in _TRACKING and not k.lower().startswith(_TRACKING_PREFIXES)]
+    kept = [
+        (k, v)
+        for k, v in pairs
+        if k.lower() not in _TRACKING and not k.lower().startswith(_TRACKING_PREFIXES)
+    ]
     return urlencode(kept)

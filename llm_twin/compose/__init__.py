@@ -4,6 +4,8 @@ The command line, the Python API, the notebooks and pipelines/ all call these fu
 imported when a function needs them, so that importing this package stays cheap.
 """
 
+from llm_twin.compose.demo import Exchange, Story, demo
+from llm_twin.compose.doctor import Check, doctor, install_weights
 from llm_twin.compose.features import (
     build_features,
     check_features,
@@ -13,23 +15,30 @@ from llm_twin.compose.features import (
     list_features,
     open_library,
 )
-from llm_twin.compose.models import TrainReport, promote, rollback, train
+from llm_twin.compose.models import TrainReport, evaluate, promote, rollback, train
 from llm_twin.compose.parts import base_model, embedder, vector_store
 from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
 
 __all__ = [
+    "Check",
+    "Exchange",
     "Session",
+    "Story",
     "TrainReport",
     "Twinspace",
     "base_model",
     "build_features",
     "check_features",
     "collect",
+    "demo",
     "diff_features",
+    "doctor",
     "embedder",
+    "evaluate",
     "feature_version",
     "init",
+    "install_weights",
     "list_features",
     "open_library",
     "open_retriever",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.features import check_features, feature_version
@@ -14,6 +16,7 @@ from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, CARD, FeatureVersion, ModelVersion
 from llm_twin.errors import GateRefused
 from llm_twin.registry import Pair
+from llm_twin.workspace import atomic_write
 
 if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel
@@ -113,7 +116,7 @@ def _register(
 
 
 def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
-    """Make a model version live, with the features it was trained on, if the gate agrees. Raises GateRefused."""
+    """Make a version live, with the features it was trained on, if the gate agrees. Raises GateRefused."""
     model = space.registry.get(name)
     verdict = _gate(space, model)
     if not verdict.passed:
@@ -150,3 +153,22 @@ def _go_live(space: Twinspace, pair: Pair, reason: str) -> None:
 def rollback(space: Twinspace) -> Pair:
     """Restore the live pair before the present one."""
     return space.registry.rollback()
+
+
+def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:
+    """Measure a model version and its base on the test posts of its features; the report is written to disk."""
+    from llm_twin import evaluation
+    from llm_twin.adapters.base_model import HFChatTokenizer, load_model
+    from llm_twin.adapters.torch_scorer import TorchScorer
+
+    base = base_model(space)
+    version = space.registry.resolve(name)
+    model = None if version == BASE else space.registry.get(version)
+    features = feature_version(space, model.manifest.features.name if model else "live")
+    scorers = {BASE: TorchScorer(load_model(base))}
+    if model is not None:
+        scorers["adapter"] = TorchScorer(load_model(base, adapter=model.folder))
+    report = evaluation.run(features, scorers, HFChatTokenizer(base.folder), "test", progress or Silent())
+    path = space.workspace.reports / f"{version}-{features.name}.json"
+    atomic_write(path, json.dumps(report.to_json(), indent=2) + "\n")
+    return report, path

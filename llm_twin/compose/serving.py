@@ -73,15 +73,8 @@ def open_retriever(space: Twinspace, features: FeatureVersion) -> tuple[VectorIn
     """Retrieval alone over one feature version; the index is rebuilt from the version where it is missing."""
     from llm_twin.inference.retrieve import Retriever
 
-    embed = embedder(space)
-    if embed.id != features.manifest.embedder.id:
-        raise MismatchError(
-            f"{features.name} was embedded with {features.manifest.embedder.name} "
-            f"({features.manifest.embedder.id[:12]}), the configured embedder is {embed.name} ({embed.id[:12]})",
-            "Build features with it: llm-twin features build",
-        )
     store = vector_store(space)
     if not store.has(features.name):
         store.build(features.name, list(features.chunks.values()), features.vectors)
     index = store.open(features.name)
-    return index, Retriever(features, index, embed, space.config.retrieval)
+    return index, Retriever(features, index, embedder(space), space.config.retrieval)

@@ -31,12 +31,12 @@ class Twinspace:
 def open_workspace(
     given: Path | None = None, overrides: Sequence[str] = (), presets: Sequence[Path] = ()
 ) -> Twinspace:
-    """Find the workspace and read its configuration: presets first, then twin.yaml, then `--set` overrides.
+    """Find the workspace and read its configuration: twin.yaml, then `presets` over it, then `--set`.
 
     Raises WorkspaceError, ConfigError.
     """
     workspace = Workspace.find(given)
-    return Twinspace(workspace, configuration.load([*presets, workspace.config_file], overrides))
+    return Twinspace(workspace, configuration.load([workspace.config_file, *presets], overrides))
 
 
 def init(folder: Path, author: str | None = None) -> Workspace:

@@ -1,8 +1,8 @@
-"""How likely it is that the posts hold an answer: a logistic model over a few signals that a person can check.
+"""How likely it is that the posts hold an answer: a logistic model over signals that a person can check.
 
-An answer is refused where this falls below `retrieval.refuse_below`. The signals compare the question with the
-passages found: what it means (cosines), and whether what it names (its content words, weighed by idf) stands in one
-place. benchmarks/refusal.py fits the weights and measures them on questions that it did not fit on.
+An answer is refused where this falls below `retrieval.refuse_below`. The signals compare the question with
+the passages found: what it means (cosines), and whether what it names (its content words, weighed by idf)
+stands in one place. benchmarks/refusal.py fits the weights and measures them on questions not fitted on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEPT = 512  # passages whose sentences stay embedded: about 6 MB at 8 sentences
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known about one question and what was found for it; every one grows with the likelihood of an answer.
+    """What is known about one question and what was found for it.
 
     Attributes:
         chunk: best cosine of the question with a passage.

@@ -1,4 +1,4 @@
-"""What is put before the model: the question, earlier turns and numbered passages, within the token budget."""
+"""What is put before the model: question, earlier turns and numbered passages, within the token budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm_twin.inference.words import content_words
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt that fits: its messages, their token ids, and the passages in it under the numbers they have there."""
+    """A prompt that fits: its messages, their token ids, and the passages in it under their numbers."""
 
     messages: tuple[Message, ...]
     ids: tuple[int, ...]
@@ -33,8 +33,8 @@ def answering(
 ) -> Prompt:
     """The prompt that answers `question` in at most `budget` tokens.
 
-    Passages go in first, whole and in rank order, up to the first that does not fit; what is left goes to earlier
-    turns, the newest first. Raises TwinError where the question alone is longer than the budget.
+    Passages go in first, whole and in rank order, up to the first that does not fit; what is left goes to
+    earlier turns, the newest first. Raises TwinError where the question alone is longer than the budget.
     """
     best = fitted(prompts.answer(author, question, ()), tokenizer, budget, "The question")
     for n in range(1, len(hits) + 1):
@@ -65,7 +65,7 @@ def fitted(messages: tuple[Message, ...], tokenizer: ChatTokenizer, budget: int,
 
 
 def exchanges(history: Sequence[Message]) -> list[list[Message]]:
-    """Earlier messages grouped into turns that each begin with the user's; system and empty messages are left out.
+    """Earlier messages as turns that each begin with the user's; system and empty messages are left out.
 
     What an assistant says before any question has no turn to stand in, and is left out too.
     """
@@ -90,8 +90,9 @@ _FEW_WORDS = 4
 def search_text(question: str, history: Sequence[Message] = ()) -> str:
     """What to search for: a question that leans on the ones before it is joined with them.
 
-    "And why?" names nothing to search for. A question leans where it has hardly any content words, or few and either a
-    pronoun or an opening that goes on ("and", "what about"). Earlier questions are added back to the last that stands alone.
+    "And why?" names nothing to search for. A question leans where it has hardly any content words, or few and
+    either a pronoun or an opening that goes on ("and", "what about"). Earlier questions are added back to the
+    last that stands alone.
     """
     parts = [question]
     for message in reversed(history):

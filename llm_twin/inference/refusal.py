@@ -1,4 +1,4 @@
-"""The sentence that stands where an answer would be invented: honest, in the first person, naming the nearest post."""
+"""The sentence that stands where an answer would be invented; it names the nearest post."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from llm_twin.contracts.ports import Engine, Piece, Sampling
 from llm_twin.contracts.records import Answer, Citation
@@ -12,32 +12,49 @@ from llm_twin.inference.context import Prompt
 
 
 class Clock:
-    """Milliseconds since it was made, by name."""
+    """Milliseconds by name, all from the moment it was made unless told otherwise."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self.marks: dict[str, float] = {}
 
-    def now(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self._start
+    def mark(self, name: str) -> None:
+        """Record the time since the start under a name."""
+        self.marks[name] = round((time.perf_counter() - self._start) * 1000, 3)
 
-    def mark(self, name: str, since: float = 0.0) -> None:
-        """Record the time since `since` (seconds on this clock) under a name, in milliseconds."""
-        self.marks[name] = round((self.now() - since) * 1000, 3)
+
+@dataclass(slots=True)
+class Tally:
+    """What the engine did for one reply, over all its streams.
+
+    Attributes:
+        prompt_tokens, tokens: read and generated.
+        decoded, decode_s: tokens after the first of each stream, and the seconds they took: the decode rate.
+        cut: whether a stream ended because it reached `max_tokens`.
+    """
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    decoded: int = 0
+    decode_s: float = 0.0
+    cut: bool = False
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Decode rate without the prompt; 0 where nothing could be measured."""
+        return self.decoded / self.decode_s if self.decode_s > 0 else 0.0
 
 
 class Reply:
-    """The pieces of one answer, and the `Answer` once they have ended.
+    """The pieces of one answer, and the `Answer` once they have ended; the pieces joined are its text.
 
-    Iterate once. The engine's stream is closed when the pieces end, when `close` is called, or when an exception
-    (Ctrl-C too) leaves a `with` block; the answer then holds the text that was shown.
+    The engine's stream is closed when the pieces end, when `close` is called, or when an exception (Ctrl-C
+    too) leaves a `with` block or comes out of the iteration; the answer then holds the text that was shown.
 
     Attributes:
-        citations: the passages before the model; known from the start.
-        refused: whether the text is a refusal that no model wrote; known from the start.
-        prompt_tokens: tokens of all prompts.
-        cut: whether the text ended because `max_tokens` was reached.
+        model, features: names of the versions; known from the start, as are `citations` and `refused`.
+        citations: the passages before the model.
+        refused: whether the text is a refusal, which no model wrote.
     """
 
     def __init__(
@@ -46,18 +63,15 @@ class Reply:
         model: str,
         features: str,
         clock: Clock,
+        tally: Tally,
         citations: tuple[Citation, ...] = (),
         refused: bool = False,
     ) -> None:
-        self.citations = citations
-        self.refused = refused
         self.model = model
         self.features = features
-        self.prompt_tokens = 0
-        self.tokens = 0
-        self.cut = False
-        self.decode_s = 0.0
-        self._decoded = 0
+        self.citations = citations
+        self.refused = refused
+        self.tally = tally
         self._pieces = pieces
         self._text: list[str] = []
         self._clock = clock
@@ -67,10 +81,9 @@ class Reply:
         return self
 
     def __next__(self) -> str:
-        """The next piece of text. Whatever ends the pieces, an error included, leaves an answer behind."""
         try:
             piece = next(self._pieces)
-        except BaseException:
+        except BaseException:  # the end of the pieces, an error or Ctrl-C: each leaves an answer, and goes on
             self.close()
             raise
         if not self._text:
@@ -86,16 +99,14 @@ class Reply:
 
     def close(self) -> None:
         """Stop here; harmless when it has ended already."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        _close(self._pieces)
         if self._answer is None:
             self._answer = self._made()
 
     def finish(self) -> Answer:
         """Run to the end and return the answer."""
         for _ in self:
-            pass
+            continue
         return self.answer
 
     @property
@@ -107,16 +118,8 @@ class Reply:
     def answer(self) -> Answer:
         """What was said. Raises ValueError while it is still being made."""
         if self._answer is None:
-            raise ValueError("The reply has not ended: iterate over it, or call finish() or close()")
+            raise ValueError("the reply has not ended: iterate over it, or call finish() or close()")
         return self._answer
-
-    def count(self, prompt: Prompt, first: Piece, last: Piece, seconds: float, limit: int) -> None:
-        """Add what one stream of the engine did; `seconds` lie between its first and its last piece."""
-        self.prompt_tokens += len(prompt.ids)
-        self.tokens += last.tokens
-        self.cut = self.cut or last.tokens >= limit
-        self._decoded += last.tokens - first.tokens
-        self.decode_s += seconds
 
     def _made(self) -> Answer:
         self._clock.mark("total")
@@ -128,20 +131,38 @@ class Reply:
             model=self.model,
             features=self.features,
             timings_ms=marks,
-            tokens=self.tokens,
-            tokens_per_s=round(self._decoded / self.decode_s, 2) if self.decode_s > 0 else 0.0,
+            tokens=self.tally.tokens,
+            tokens_per_s=round(self.tally.tokens_per_s, 2),
         )
 
 
-def generate(reply: Reply, engine: Engine, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-    """The text of one stream of the engine, without white space at its ends; counts into `reply` however it ends."""
-    stream = engine.stream(prompt.ids, reply.model, sampling)
-    first = last = Piece("", 0)
-    started = ended = time.perf_counter()
-    with closing(stream):  # type: ignore[type-var]  # an Iterator by its port, a generator in fact
-        try:
-            for piece in _trimmed_feed(stream):
-                pass
-        finally:
-            reply.count(prompt, first, last, ended - started, sampling.max_tokens)
-    yield ""
+def generate(engine: Engine, prompt: Prompt, model: str, sampling: Sampling, tally: Tally) -> Iterator[str]:
+    """The text of one stream of the engine, without white space at its ends; counted however it ends."""
+    stream = engine.stream(prompt.ids, model, sampling)
+    tally.prompt_tokens += len(prompt.ids)
+    first: Piece | None = None
+    last, began, ended, held, said = Piece("", 0), 0.0, 0.0, "", False
+    try:
+        for last in stream:
+            ended = time.perf_counter()
+            if first is None:
+                first, began = last, ended
+            text = held + last.text if said else last.text.lstrip()
+            shown = text.rstrip()
+            held = text[len(shown) :]  # white space is held back until a word follows it
+            if shown:
+                said = True
+                yield shown
+    finally:
+        _close(stream)
+        tally.tokens += last.tokens
+        tally.decoded += last.tokens - first.tokens if first else 0
+        tally.decode_s += ended - began
+        tally.cut = tally.cut or last.tokens >= sampling.max_tokens
+
+
+def _close(iterator: Iterator[object]) -> None:
+    # The port promises an iterator that closing stops; only generators name the method in their type.
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()

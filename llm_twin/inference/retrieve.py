@@ -19,7 +19,7 @@ _QUERIES = 64  # query vectors kept: search and confidence ask for the same one,
 
 
 class Retriever:
-    """Searches one feature version. Raises MismatchError where the embedder is not the one it was built with."""
+    """Searches one feature version. Raises MismatchError where it was built with another embedder."""
 
     def __init__(
         self, features: FeatureVersion, index: VectorIndex, embedder: Embedder, config: Retrieval
@@ -46,8 +46,8 @@ class Retriever:
     def search(self, query: str, k: int, by: By = "post", where: Filter = EVERYTHING) -> list[Hit]:
         """The best `k` passages, or posts with their best passage, of the fused dense and BM25 results.
 
-        Fusion is reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009) inside the index; `candidates` of the
-        configuration is how many results it is asked for.
+        Fusion is reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009) inside the index; `candidates`
+        of the configuration is how many results it is asked for.
         """
         if not self._rows or not query.strip():
             return []
@@ -65,7 +65,8 @@ class Retriever:
         return self._judge.signals(query, self.vector(query), hits, self._index)
 
     def _embed(self, query: str) -> Vectors:
-        return self._embedder.embed([query])[0]
+        vector: Vectors = self._embedder.embed([query])[0]
+        return vector
 
     def _first_of_each_post(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         best: dict[str, Ranked] = {}

@@ -6,18 +6,19 @@ import re
 
 from llm_twin.contracts.records import Span
 
-# Words that carry no subject: function words, and the words that only ask ("what", "tell", "many"). Written out by
-# hand from the closed classes of English; a word missing here merely weighs a little through its idf.
+# Words that carry no subject: function words, and the words that only ask ("what", "tell", "many"). Written
+# out by hand from the closed classes of English; a word missing here merely weighs a little through its idf.
 STOP = frozenset(
     """
-    a an the this that these those some any each every no not nor and or but if then than so as at by for from in into
-    of off on onto out over to up with within without about after again against all also am are be because been before
-    being below between both can cannot could did do does doing done down during ever few further get gets getting got
-    had has have having he her here hers herself him himself his how i is it its itself just let like made make makes me
-    more most much many my myself now once one only other our ours own said same say says she should such tell their
-    theirs them themselves there they think thing through too under until upon us use used very was way we were what when
-    where which while who whom whose why will would yes yet you your yours yourself s t d ll re ve m don doesn didn isn
-    aren wasn weren won wouldn couldn shouldn hasn haven hadn ain must might may shall exactly actually ever
+    a an the this that these those some any each every no not nor and or but if then than so as at by for from
+    in into of off on onto out over to up with within without about after again against all also am are be
+    because been before being below between both can cannot could did do does doing done down during ever few
+    further get gets getting got had has have having he her here hers herself him himself his how i is it its
+    itself just let like made make makes me more most much many my myself now once one only other our ours own
+    said same say says she should such tell their theirs them themselves there they think thing through too
+    under until upon us use used very was way we were what when where which while who whom whose why will
+    would yes yet you your yours yourself s t d ll re ve m don doesn didn isn aren wasn weren won wouldn
+    couldn shouldn hasn haven hadn ain must might may shall exactly actually ever
     """.split()
 )
 _WORD = re.compile(r"[^\W_]+(?:\.[0-9]+)?")
@@ -34,9 +35,9 @@ def content_words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """A light stem, so that "locks", "locked" and "locking" meet.
 
-    Strips plural and verb endings only (the S-stemmer of Harman, "How effective is suffixing?", JASIS 1991, with -ed,
-    -ing, -ly, -er added); a stronger stemmer joins words that differ, which here would hide that a post says
-    something else.
+    Strips plural and verb endings only (the S-stemmer of Harman, "How effective is suffixing?", JASIS 1991,
+    with -ed, -ing, -ly, -er added); a stronger stemmer joins words that differ, which here would hide that a
+    post says something else.
     """
     if not word.isalpha() or len(word) <= _MIN_STEM:
         return word
@@ -57,7 +58,7 @@ def _undouble(word: str) -> str:
 
 
 def sentences(text: str) -> list[Span]:
-    """Spans of the sentences and lines of a text, without the white space around them; together they hold all of it."""
+    """Spans of the sentences and lines of a text, without the white space between them."""
     spans, start = [], 0
     for gap in [*_ENDS.finditer(text), None]:
         end = gap.start() if gap else len(text)

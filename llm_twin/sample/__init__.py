@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 TRUTH = Path(__file__).parent / "truth"
+AUTHOR = "Maud Orrick"
 
 
 @dataclass(frozen=True)

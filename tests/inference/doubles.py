@@ -1,4 +1,4 @@
-"""Small real parts for the ports: an exact index, an embedder by word hashing, a byte tokenizer, a scripted engine."""
+"""Small real parts for the ports: exact index, word-hashing embedder, byte tokenizer, scripted engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from llm_twin.contracts import prompts
 from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, PartId, PromptId, file_hash
-from llm_twin.contracts.ports import Filter, Piece, Ranked, Sampling, Silent, Vectors
+from llm_twin.contracts.ports import Filter, Piece, Ranked, Sampling, Vectors
 from llm_twin.contracts.prose import blocks
 from llm_twin.contracts.records import Chunk, Message, Post
 from llm_twin.contracts.versions import CHUNKS, EMBEDDINGS, POSTS, SAMPLES, FeatureVersion, write_lines
@@ -106,7 +106,7 @@ class ByteTokenizer:
 
 
 class ScriptedEngine:
-    """Says given words, a token each. Records every request, and how many streams were ended before their last word."""
+    """Says given words, a token each; records every request, and how many streams were stopped early."""
 
     name = "scripted"
 

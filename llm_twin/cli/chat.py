@@ -1,0 +1,103 @@
+"""The chat: streams answers, shows where they came from, and remembers what was said."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from llm_twin.cli.talk import sources
+
+if TYPE_CHECKING:
+    from llm_twin.api import Twin
+    from llm_twin.compose import Twinspace
+    from llm_twin.inference.chat import Conversation
+
+HELP = """\
+/sources        the passages behind the last answer, in full
+/model VERSION  talk with another version (v3, live, candidate, base)
+/save           write this conversation to the workspace, as Markdown
+/help           this list
+/quit           end the chat (or Ctrl-D)
+Ctrl-C stops an answer and keeps what was said."""
+
+
+def talk(space: Twinspace, model: str, features: str) -> None:
+    """Read questions until the end of input."""
+    from llm_twin.api import Twin
+
+    with Twin(space, model, features) as twin:
+        conversation = twin.conversation()
+        writer = twin.writer()  # starts the engine, so that what is missing is said before the first question
+        print(f"You are talking to the twin of {writer.author}, {writer.model} with {writer.features.name}.")
+        print("/help names the commands; Ctrl-D ends the chat.\n")
+        while (line := _read()) is not None:
+            if line.startswith("/"):
+                if not _command(line, space, twin, conversation):
+                    return
+            elif line:
+                _answer(conversation, line)
+
+
+def _read() -> str | None:
+    if sys.stdin.isatty():
+        import readline  # noqa: F401  its import gives input() line editing and a history
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        print()
+        return None
+    except KeyboardInterrupt:  # at the prompt it clears the line, as in a shell
+        print()
+        return ""
+
+
+def _answer(conversation: Conversation, question: str) -> None:
+    from llm_twin.errors import TwinError
+
+    try:
+        reply = conversation.ask(question)
+        try:
+            for piece in reply:
+                print(piece, end="", flush=True)
+        except KeyboardInterrupt:
+            print(" (stopped)", end="")
+        finally:
+            reply.close()
+    except KeyboardInterrupt:
+        print("(stopped)")
+        return
+    except TwinError as error:  # one question that fails must not end the conversation
+        print(f"llm-twin: {error}", file=sys.stderr)
+        return
+    print(f"\n{sources(reply.answer)}\n")
+
+
+def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation) -> bool:
+    """Carry out a line that begins with a slash; False ends the chat."""
+    from llm_twin.errors import TwinError
+
+    name, _, argument = line.partition(" ")
+    if name == "/quit":
+        return False
+    if name == "/sources":
+        shown = [
+            f"[{c.number}] {c.title}  {c.url}  characters {c.start}-{c.end}\n{c.text}\n"
+            for c in conversation.sources()
+        ]
+        print("\n".join(shown) or "The last answer drew on no passage.")
+    elif name == "/model" and argument.strip():
+        try:
+            writer = twin.writer(argument.strip())
+        except TwinError as error:
+            print(f"llm-twin: {error}", file=sys.stderr)
+        else:
+            conversation.provider = lambda: twin.writer(argument.strip())
+            print(f"Now talking with {writer.model}.")
+    elif name == "/save":
+        path = space.workspace.chats / f"{datetime.now():%Y-%m-%d-%H%M%S}.md"
+        conversation.save(path)
+        print(f"Saved to {path}.")
+    else:
+        print(HELP)
+    return True

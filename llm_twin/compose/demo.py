@@ -1,0 +1,101 @@
+"""The whole story on the sample author: a site on loopback, crawled, trained on, measured, asked."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_twin.compose.features import build_features, collect, feature_version
+from llm_twin.compose.models import TrainReport, train
+from llm_twin.compose.serving import open_session
+from llm_twin.compose.space import init, open_workspace
+from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.contracts.records import Answer
+from llm_twin.contracts.versions import BASE
+from llm_twin.workspace import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from llm_twin.collect import CollectReport
+    from llm_twin.feature import FeatureReport
+
+PORT = 8019  # of the sample's site: fixed, so that a second run finds the posts at the addresses it knows
+QUESTIONS = (
+    "What did you do in the flood of January 2021?",
+    "What do you have against dashboards?",
+    "Who is your favourite football player?",
+)
+TOPIC = "A morning with nothing to repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, answered by the base and by the twin from the same passages."""
+
+    request: str
+    base: Answer
+    twin: Answer
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the demo did, stage by stage. `seconds` of each stage by name."""
+
+    collected: CollectReport
+    built: FeatureReport
+    trained: TrainReport
+    exchanges: list[Exchange]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str] = ()) -> Story:
+    """Run the story in a workspace at `folder`; run again, it goes on from what is there."""
+    from llm_twin.sample import AUTHOR
+    from llm_twin.sample.serve import sample_site
+
+    progress = progress or Silent()
+    if not (folder / CONFIG_FILE).exists():
+        init(folder, AUTHOR)
+    space = open_workspace(folder, ["collect.allow_private=true", *overrides])
+    seconds: dict[str, float] = {}
+    with (
+        _timed("collect", seconds),
+        tempfile.TemporaryDirectory() as temporary,
+        sample_site(Path(temporary), port=PORT) as url,
+    ):
+        collected = collect(space, [url], progress)
+    with _timed("features", seconds):
+        built = build_features(space, progress)
+    with _timed("train", seconds):
+        trained = train(space, progress, built.version, resume=True)
+    with _timed("ask", seconds):
+        session = open_session(space, [trained.version], feature_version(space, built.version))
+        try:
+            writers = session.writer(BASE), session.writer(trained.version)
+            progress.start("Asking base and twin", 2 * (len(QUESTIONS) + 1))
+            exchanges = []
+            for question in QUESTIONS:
+                answers = []
+                for writer in writers:
+                    answers.append(writer.ask(question).finish())
+                    progress.advance()
+                exchanges.append(Exchange(question, *answers))
+            answers = []
+            for writer in writers:
+                answers.append(writer.write(TOPIC).finish())
+                progress.advance()
+            exchanges.append(Exchange(f"Write a short post: {TOPIC}", *answers))
+        finally:
+            session.close()
+    return Story(collected, built, trained, exchanges, seconds)
+
+
+@contextmanager
+def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 1)

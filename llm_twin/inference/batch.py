@@ -1,0 +1,164 @@
+"""Many requests from a file: one JSON line in, one JSON line out, in order; a run that was stopped goes on.
+
+In:  {"ask": "..."} or {"write": "..."} or {"rewrite": "..."}, each with an optional "id"
+Out: {"line", "id", "input", "task", ...the answer} or {"line", "id", "input", "error"}
+
+`line` is the number of the input line (from 1) and `input` the first 16 hex digits of its sha256: a line of
+the output counts as done while both still match. Bad input is answered by an error line and the run goes on;
+where the engine fails the run stops, and the same command continues it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.errors import EngineError, TwinError, VersionNotFound, WorkspaceError
+from llm_twin.inference.writer import Writer
+from llm_twin.workspace import atomic_write, translate_disk_full
+
+TASKS = ("ask", "write", "rewrite")
+_HEAD = b'{"line": '  # how every line that is written begins
+_FATAL = (EngineError, VersionNotFound, WorkspaceError)  # the next line would meet the same
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one run did: lines answered (the refused among them), lines that failed, lines done before."""
+
+    done: int
+    refused: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    text: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.number, hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None) -> BatchReport:
+    """Answer every line of `lines` that `out` does not hold yet, appending to `out`.
+
+    Raises WorkspaceError where a file cannot be read or written, DiskFull, EngineError.
+    """
+    progress = progress or Silent()
+    if out.exists() and lines.exists() and out.samefile(lines):
+        raise WorkspaceError(f"{out} is both the input and the output", "Name another file for the output")
+    todo = list(_lines(lines))
+    kept = _kept(out, {line.key for line in todo})
+    progress.start("batch", len(todo))
+    progress.advance(len(kept))
+    done = refused = failed = 0
+    with translate_disk_full(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("a", encoding="utf-8") as sink:
+            for line in todo:
+                if line.key in kept:
+                    continue
+                result = _result(line, writer)
+                sink.write(json.dumps(result, ensure_ascii=False) + "\n")
+                sink.flush()  # to the system, which outlives this process
+                done += "error" not in result
+                failed += "error" in result
+                refused += bool(result.get("refused"))
+                progress.advance()
+    return BatchReport(done, refused, failed, len(kept))
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise WorkspaceError(f"There is no file {path}", "Name a file of JSON lines") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise WorkspaceError(f"{path} cannot be read ({error})", "Name a UTF-8 file of JSON lines") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _Line(number, line.strip())
+
+
+def _kept(out: Path, wanted: set[tuple[int, str]]) -> set[tuple[int, str]]:
+    """The lines that are done; a torn last line and lines of a changed input are taken out of the file.
+
+    Raises WorkspaceError, and changes nothing, where the file holds something that no batch wrote.
+    """
+    if not out.is_file():
+        return set()
+    old = out.read_bytes()
+    *lines, torn = old.split(b"\n")
+    kept: dict[tuple[int, str], bytes] = {}
+    for line in lines:
+        key = _key(line)
+        if key is None:
+            raise _foreign(out)
+        if key in wanted:
+            kept.setdefault(key, line + b"\n")
+    if torn and not (torn.startswith(_HEAD) or _HEAD.startswith(torn)):
+        raise _foreign(out)
+    new = b"".join(kept.values())
+    if new != old:
+        atomic_write(out, new)
+    return set(kept)
+
+
+def _foreign(out: Path) -> WorkspaceError:
+    return WorkspaceError(f"{out} holds something that no batch wrote", "Name another file for the output")
+
+
+def _key(line: bytes) -> tuple[int, str] | None:
+    try:
+        found = json.loads(line)
+        return int(found["line"]), str(found["input"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _result(line: _Line, writer: Writer) -> dict[str, Any]:
+    number, digest = line.key
+    head: dict[str, Any] = {"line": number, "id": None, "input": digest}
+    try:
+        request = json.loads(line.text)
+        task, text = _request(request)
+        head["id"] = request.get("id")
+        with getattr(writer, task)(text) as reply:
+            answer = reply.finish()
+    except _FATAL:
+        raise
+    except json.JSONDecodeError as error:
+        return head | {"error": f"not JSON: {error.msg} at column {error.colno}"}
+    except TwinError as error:
+        return head | {"error": str(error)}
+    return {**head, "task": task, **answer.model_dump(mode="json")}
+
+
+def _request(request: Any) -> tuple[str, str]:
+    """The task and its text. Raises TwinError naming what is wrong with the line."""
+    if not isinstance(request, dict):
+        raise TwinError(f"The line is a {type(request).__name__}, not an object", 'Write {"ask": "..."}')
+    named = [task for task in TASKS if task in request]
+    unknown = sorted(set(request) - {*TASKS, "id"})
+    if len(named) != 1 or unknown:
+        keys = ", ".join(request) or "no key"
+        raise TwinError(
+            f"The line holds {keys}", 'Give it one of "ask", "write", "rewrite", and an "id" if wanted'
+        )
+    if not isinstance(request[named[0]], str):
+        raise TwinError(f'"{named[0]}" is not a text', f'Write {{"{named[0]}": "..."}}')
+    try:
+        json.dumps(request, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise TwinError(
+            "The line holds half of a surrogate pair, which is not text", "Write it as UTF-8"
+        ) from None
+    return named[0], request[named[0]]

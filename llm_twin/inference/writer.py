@@ -1,0 +1,152 @@
+"""The twin's core: one feature version, one model version, and the three things it does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from llm_twin.config import Config
+from llm_twin.contracts import prompts
+from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
+from llm_twin.contracts.prose import PROSE, blocks, join
+from llm_twin.contracts.records import Message
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import ConfigError, MismatchError, TwinError, VersionNotFound
+from llm_twin.inference.context import Prompt, answering, fitted, search_text
+from llm_twin.inference.refusal import refusal
+from llm_twin.inference.reply import Clock, Reply, Tally, generate
+from llm_twin.inference.retrieve import Retriever
+from llm_twin.inference.words import sentences
+
+
+class Writer:
+    """Answers, writes and rewrites in the author's voice.
+
+    Raises MismatchError where the feature version was made with another prompt version, VersionNotFound where
+    the engine does not serve `model`.
+    """
+
+    def __init__(
+        self,
+        features: FeatureVersion,
+        retriever: Retriever,
+        tokenizer: ChatTokenizer,
+        engine: Engine,
+        model: str,
+        config: Config,
+    ) -> None:
+        made = features.manifest.prompt.version
+        if made != prompts.PROMPT_VERSION:
+            raise MismatchError(
+                f"{features.name} was made with prompt version {made}, this program has {prompts.PROMPT_VERSION}",
+                "Build it again: llm-twin features build",
+            )
+        if model not in engine.models:
+            raise VersionNotFound(
+                f"The engine does not serve {model} (it has {', '.join(engine.models)})",
+                "Choose one of llm-twin models list",
+            )
+        self.features = features
+        self.retriever = retriever
+        self.tokenizer = tokenizer
+        self.engine = engine
+        self.model = model
+        self.config = config
+        self.author = features.manifest.prompt.author
+
+    @property
+    def sampling(self) -> Sampling:
+        """How text is made unless a call says otherwise: the configuration's values."""
+        given = self.config.generation
+        return Sampling(
+            max_tokens=given.max_tokens,
+            temperature=given.temperature,
+            top_p=given.top_p,
+            min_p=given.min_p,
+            repeat_penalty=given.repeat_penalty,
+            seed=given.seed,
+        )
+
+    @property
+    def context(self) -> int:
+        """Tokens that prompt and answer may take together."""
+        return min(self.config.generation.context, self.engine.context)
+
+    def ask(self, question: str, history: Sequence[Message] = (), sampling: Sampling | None = None) -> Reply:
+        """Answer from the posts, or say that they do not answer it.
+
+        Retrieval is done before this returns, so its errors come here and the citations are known; text is
+        made as the reply is iterated. Raises TwinError for an empty question or one that cannot fit.
+        """
+        if not question.strip():
+            raise TwinError("The question is empty", "Ask something")
+        clock, tally, sampling = Clock(), Tally(), sampling or self.sampling
+        query = search_text(question, history)
+        self.retriever.vector(query)
+        clock.mark("embed")
+        hits = self.retriever.search(query, self.config.retrieval.k, by="chunk")
+        confidence = self.retriever.confidence(query, hits)
+        clock.mark("retrieve")
+        if confidence < self.config.retrieval.refuse_below:
+            text = refusal(question, hits[0] if hits else None)
+            return Reply(iter((text,)), self.model, self.features.name, clock, tally, refused=True)
+        prompt = answering(question, hits, history, self.author, self.tokenizer, self._budget(sampling))
+        return self._reply((prompt,), clock, tally, sampling)
+
+    def write(self, topic: str, sampling: Sampling | None = None) -> Reply:
+        """A post on a topic. Raises TwinError for an empty topic or one that cannot fit."""
+        if not topic.strip():
+            raise TwinError("The topic is empty", "Name one")
+        clock, sampling = Clock(), sampling or self.sampling
+        messages = prompts.write(self.author, topic.strip())
+        prompt = fitted(messages, self.tokenizer, self._budget(sampling), "The topic")
+        return self._reply((prompt,), clock, Tally(), sampling)
+
+    def rewrite(self, text: str, sampling: Sampling | None = None) -> Reply:
+        """A plain text in the author's voice, paragraph by paragraph; headings, code and quotations stay.
+
+        Raises TwinError for an empty text, and for one sentence that cannot fit.
+        """
+        if not text.strip():
+            raise TwinError("The text is empty", "Give it something to rewrite")
+        clock, tally, sampling = Clock(), Tally(), sampling or self.sampling
+        budget = self._budget(sampling)
+        parts: list[str | Prompt] = []
+        for block in blocks(text):
+            raw = text[block.start : block.end]
+            if block.kind == "heading" or block.kind not in PROSE:
+                parts.append(raw)
+            else:
+                parts += self._prompts_of(join(text, [(block.start, block.end)]), budget)
+        return self._reply(parts, clock, tally, sampling)
+
+    def _prompts_of(self, paragraph: str, budget: int) -> list[Prompt]:
+        whole = prompts.rewrite(self.author, paragraph)
+        spans = sentences(paragraph)
+        if len(self.tokenizer.encode_chat(whole)) <= budget or len(spans) < 2:
+            return [fitted(whole, self.tokenizer, budget, "A sentence of the text")]
+        middle = spans[len(spans) // 2][0]
+        halves = paragraph[:middle].rstrip(), paragraph[middle:]
+        return [p for half in halves for p in self._prompts_of(half, budget)]
+
+    def _budget(self, sampling: Sampling) -> int:
+        budget = self.context - sampling.max_tokens
+        if budget <= 0:
+            raise ConfigError(
+                [f"max_tokens = {sampling.max_tokens} leaves no room for a prompt in {self.context} tokens"],
+                "generation",
+            )
+        return budget
+
+    def _reply(self, parts: Sequence[str | Prompt], clock: Clock, tally: Tally, sampling: Sampling) -> Reply:
+        citations = next((p.citations for p in parts if isinstance(p, Prompt)), ())
+        pieces = self._pieces(parts, sampling, tally)
+        return Reply(pieces, self.model, self.features.name, clock, tally, citations)
+
+    def _pieces(self, parts: Sequence[str | Prompt], sampling: Sampling, tally: Tally) -> Iterator[str]:
+        for n, part in enumerate(parts):
+            gap = ("\n\n",) if n else ()
+            if isinstance(part, str):
+                yield from chain(gap, (part,))
+            else:
+                yield from chain(gap, generate(self.engine, part, self.model, sampling, tally))

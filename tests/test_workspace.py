@@ -1,0 +1,126 @@
+"""The workspace: how it is found, locked and written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_twin import compose
+from llm_twin.errors import DiskFull, WorkspaceError, WorkspaceLocked
+from llm_twin.workspace import Workspace, atomic_folder, atomic_write, sweep, translate_disk_full
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLM_TWIN_WORKSPACE", raising=False)
+
+
+def test_it_is_found_in_a_parent_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compose.init(tmp_path / "twin")
+    inside = tmp_path / "twin" / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    assert Workspace.find().root == tmp_path / "twin"
+
+
+def test_what_is_given_goes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        compose.init(tmp_path / name)
+    monkeypatch.setenv("LLM_TWIN_WORKSPACE", str(tmp_path / "one"))
+    assert Workspace.find().root == tmp_path / "one"
+    assert Workspace.find(tmp_path / "two").root == tmp_path / "two"
+
+
+def test_without_one_the_error_names_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkspaceError, match="llm-twin init"):
+        Workspace.find()
+    with pytest.raises(WorkspaceError, match="llm-twin init nowhere"):
+        Workspace.find(Path("nowhere"))
+
+
+def test_init_keeps_what_is_there(tmp_path: Path) -> None:
+    compose.init(tmp_path, author='Ada "the first"')
+    with pytest.raises(WorkspaceError, match="already"):
+        compose.init(tmp_path)
+    assert compose.open_workspace(tmp_path).config.author.name == 'Ada "the first"'
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    compose.init(tmp_path)
+    workspace = Workspace.find(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from llm_twin.workspace import Workspace\n"
+        "from llm_twin.errors import WorkspaceLocked\n"
+        f"w = Workspace(Path({str(tmp_path)!r}))\n"
+        "try:\n    with w.lock('library'): print('taken')\n"
+        "except WorkspaceLocked as error: print(error)\n"
+    )
+    with workspace.lock("library"):
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert f"locked for library by process {os.getpid()}" in out
+        with workspace.lock("training"):
+            pass
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "taken\n"
+
+
+def test_the_lock_is_free_when_its_holder_was_killed(tmp_path: Path) -> None:
+    compose.init(tmp_path)
+    code = (
+        "import os, signal; from pathlib import Path; from llm_twin.workspace import Workspace\n"
+        f"with Workspace(Path({str(tmp_path)!r})).lock('library'): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    with Workspace.find(tmp_path).lock("library"):
+        pass
+
+
+def test_the_lock_of_one_process_is_not_entered_twice(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with workspace.lock("library"), pytest.raises(WorkspaceLocked), workspace.lock("library"):
+        pass
+
+
+def test_a_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "versions" / "F0001"
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as building:
+        (building / "half").write_text("x")
+        raise KeyboardInterrupt
+    assert list(target.parent.iterdir()) == []
+    with atomic_folder(target) as building:
+        (building / "whole").write_text("x")
+    assert (target / "whole").read_text() == "x"
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    code = (
+        "import os, signal; from pathlib import Path; from llm_twin.workspace import atomic_folder\n"
+        f"with atomic_folder(Path({str(tmp_path / 'F0001')!r})) as b:\n"
+        "    (b / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert not (tmp_path / "F0001").exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    atomic_write(target, "old")
+    with pytest.raises(UnicodeEncodeError):
+        atomic_write(target, "\ud800")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, code: int) -> None:
+    with pytest.raises(DiskFull, match="No space left on the disk"), translate_disk_full(tmp_path):
+        raise OSError(code, os.strerror(code))
