@@ -1,4 +1,4 @@
-"""LLM Twin: software that learns to write like one author from that author's own posts, on the author's own machine.
+"""LLM Twin learns to write like one author from that author's own posts, on the author's own machine.
 
 from llm_twin import Twin
 twin = Twin.open("my-twin")

@@ -1,7 +1,7 @@
 """The configuration: one validated model for twin.yaml, the presets in configs/ and `--set a.b=c`.
 
-Every key has a default that works on a laptop, so an empty twin.yaml is valid. A key that is not known here is an
-error, and all errors of all sources are reported at once.
+Every key has a default that works on a laptop, so an empty twin.yaml is valid. An unknown key is
+an error, and all errors of all sources are reported at once.
 """
 
 from __future__ import annotations
@@ -91,6 +91,9 @@ class Training(Section):
     checkpoint_s: float = Field(60.0, gt=0, description="Seconds between checkpoints.")
     patience: int = Field(3, ge=1, description="Evaluations without progress before an early stop.")
     evaluations: int = Field(4, ge=1, description="Validation measures in the course of a run.")
+    validation_posts: int = Field(
+        12, ge=1, description="Posts of each such measure, spread over the split; a minute for 40."
+    )
     seed: int = 0
 
 
@@ -125,7 +128,7 @@ class Serve(Section):
 
 
 class Config(Section):
-    """Everything that can be set. See llm_twin/twin.yaml for the commented file that `llm-twin init` writes."""
+    """Everything that can be set. llm_twin/twin.yaml is the commented file that `llm-twin init` writes."""
 
     author: Author = Author()
     collect: Collect = Collect()

@@ -106,7 +106,7 @@ class Workspace:
     def lock(self, name: str) -> Iterator[None]:
         """Hold the writers' lock of one part ("library", "features", "models", "training") of this workspace.
 
-        The operating system releases it when the process ends, however it ends. Raises WorkspaceLocked at once.
+        The operating system frees it when the process ends, however it ends. Raises WorkspaceLocked at once.
         """
         from filelock import FileLock, Timeout
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The feature pipeline alone: sources -> library -> sealed feature version.
 
-    python pipelines/feature_pipeline.py --workspace my-twin https://your.blog
-    python pipelines/feature_pipeline.py --workspace my-twin            # rebuild from what is collected
+python pipelines/feature_pipeline.py --workspace my-twin https://your.blog
+python pipelines/feature_pipeline.py --workspace my-twin            # rebuild from what is collected
 """
 
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from llm_twin import compose
-from llm_twin.cli import run, show
+from llm_twin.cli import show
+from llm_twin.cli.main import run
 from llm_twin.cli.options import Set, Workspace
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "feature.yaml"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The inference pipeline alone: a file of questions and the live pair -> a file of answers. Resumable.
 
-    python pipelines/inference_pipeline.py --workspace my-twin questions.jsonl answers.jsonl
+python pipelines/inference_pipeline.py --workspace my-twin questions.jsonl answers.jsonl
 """
 
 from pathlib import Path
@@ -11,7 +11,8 @@ import typer
 
 from llm_twin import compose
 from llm_twin.api import Twin
-from llm_twin.cli import run, show
+from llm_twin.cli import show
+from llm_twin.cli.main import run
 from llm_twin.cli.options import FeatureVersion, Model, Set, Workspace
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "inference.yaml"

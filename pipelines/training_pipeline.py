@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The training pipeline alone: feature version -> measured adapter in the registry.
 
-    python pipelines/training_pipeline.py --workspace my-twin
-    accelerate launch pipelines/training_pipeline.py --workspace my-twin
+python pipelines/training_pipeline.py --workspace my-twin
+accelerate launch pipelines/training_pipeline.py --workspace my-twin
 """
 
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from llm_twin import compose
-from llm_twin.cli import run, show
+from llm_twin.cli import show
+from llm_twin.cli.main import run
 from llm_twin.cli.options import FeatureVersion, Set, Workspace
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
@@ -29,7 +30,8 @@ def main(
     with show.progress() as progress:
         report = compose.train(space, progress, features, resume)
     test = report.evaluation.bits_per_byte
-    print(f"{report.version}: {test['base'].value:.3f} -> {test['adapter'].value:.3f} bits per byte on test posts")
+    base, adapter = test["base"].value, test["adapter"].value
+    print(f"{report.version}: {base:.3f} -> {adapter:.3f} bits per byte on test posts")
     print(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
 
 

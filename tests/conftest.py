@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_twin.sample.serve import sample_site
+from tests.story import Story, tell
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,3 +29,11 @@ def test_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The README's commands, run once: a trained twin of the sample author that many tests look at."""
+    folder = tmp_path_factory.mktemp("story")
+    with sample_site(folder / "site") as url:
+        return tell(ROOT / "README.md", folder, url)

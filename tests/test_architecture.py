@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "contracts": {"errors"},
     "config": {"errors"},
     "workspace": {"errors"},
-    **{room: FOUNDATION for room in ROOMS},
+    **dict.fromkeys(ROOMS, FOUNDATION),
     "adapters": {"errors", "contracts"},
     "sample": {"errors"},
     "compose": FOUNDATION | ROOMS | {"adapters", "sample"},
@@ -39,11 +39,13 @@ def part(path: Path, root: Path) -> str:
 
 def imports(tree: ast.AST) -> set[str]:
     """The parts of llm_twin that a module imports at run time; type-checking imports are of no weight."""
+    guards = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unseen = {id(node) for guard in guards for child in guard.body for node in ast.walk(child)}
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = []
-        elif isinstance(node, ast.ImportFrom) and node.module == "llm_twin":
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "llm_twin":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llm_twin."):
             found.add((node.module or "").split(".")[1])

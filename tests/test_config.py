@@ -1,4 +1,4 @@
-"""The configuration: every YAML of the project is valid, and every problem of a bad one is reported at once."""
+"""The configuration: every YAML here is valid, and every problem of a bad one is reported at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_twin.errors import ConfigError
 
 
 def test_every_yaml_of_the_project_is_valid(root: Path) -> None:
-    files = sorted((root / "configs").glob("*.yaml")) + [root / "llm_twin" / "twin.yaml"]
+    files = [*sorted((root / "configs").glob("*.yaml")), root / "llm_twin" / "twin.yaml"]
     assert [f.name for f in files] == [
         "feature.yaml",
         "inference.yaml",

@@ -89,9 +89,14 @@ def test_the_lock_of_one_process_is_not_entered_twice(tmp_path: Path) -> None:
 
 def test_a_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "versions" / "F0001"
-    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as building:
-        (building / "half").write_text("x")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with atomic_folder(target) as building:
+            (building / "half").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(target.parent.iterdir()) == []
     with atomic_folder(target) as building:
         (building / "whole").write_text("x")

@@ -1,8 +1,9 @@
 """Vector store in process: one Qdrant Edge shard for each feature version.
 
-A shard is derived from a sealed version and never sealed itself: opening and querying one rewrites small files in it.
-It is made without a write-ahead log, so that several processes may open it at once, is built under a temporary name
-and renamed when it is flushed, and carries a small file beside it that says how many points it must hold.
+A shard is derived from a sealed version and never sealed itself: opening and querying one rewrites small
+files in it. It is made without a write-ahead log, so that several processes may open it at once, is built
+under a temporary name and renamed when it is flushed, and carries a small file beside it that says how many
+points it must hold.
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ MARK = "complete.json"
 SHARD = "shard"
 CANDIDATES = 50
 RRF_K = 61  # Qdrant counts ranks from 0, so this is the 60 of Cormack, Clarke and Buettcher (SIGIR 2009)
-BM25_K1, BM25_B = 1.2, 0.75  # Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), section 3.4
-_HNSW_M, _HNSW_EF, _FULL_SCAN_KB = 16, 128, 10_000  # Qdrant's defaults, but a more careful construction (100 there)
+BM25_K1, BM25_B = (
+    1.2,
+    0.75,
+)  # Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), section 3.4
+_HNSW_M, _HNSW_EF, _FULL_SCAN_KB = (
+    16,
+    128,
+    10_000,
+)  # Qdrant's defaults, but a more careful construction (100 there)
 _UPSERT = 512  # points of one update
 
 
@@ -45,7 +53,10 @@ class EdgeStore:
     def build(
         self, version: str, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress | None = None
     ) -> None:
-        """Index all chunks; replaces what is there. Raises ValueError where chunks and rows differ in number."""
+        """Index all chunks.
+
+        Replaces what is there. Raises ValueError where chunks and rows differ in number.
+        """
         if len(chunks) != len(vectors):
             raise ValueError(f"{len(chunks)} chunks but {len(vectors)} vectors")
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +78,8 @@ class EdgeStore:
         """Open a complete index. Raises VersionNotFound, and IntegrityError where its files are damaged."""
         if not self.has(version):
             raise VersionNotFound(
-                f"There is no complete index of {version} in {self._folder}", "Build it: llm-twin features build"
+                f"There is no complete index of {version} in {self._folder}",
+                "Build it: llm-twin features build",
             )
         folder = self._folder / version
         try:
@@ -100,7 +112,9 @@ class EdgeIndex:
         legs = [
             edge.Prefetch(depth, query, filter=condition) for query in (_nearest(vector), self._words(text))
         ]
-        return self._run(edge.QueryRequest(k, query=edge.Fusion.Rrf(RRF_K), prefetches=legs, with_payload=True))
+        return self._run(
+            edge.QueryRequest(k, query=edge.Fusion.Rrf(RRF_K), prefetches=legs, with_payload=True)
+        )
 
     def dense(self, vector: Vectors, k: int, where: Filter | None = None) -> list[Ranked]:
         """By cosine similarity."""
@@ -185,7 +199,8 @@ def _load(folder: Path, points: int) -> Any:
 
 def _damaged(folder: Path, reason: str) -> IntegrityError:
     return IntegrityError(
-        f"The index {folder} is damaged ({reason})", "Delete that folder; it is rebuilt from the feature version"
+        f"The index {folder} is damaged ({reason})",
+        "Delete that folder; it is rebuilt from the feature version",
     )
 
 
@@ -206,7 +221,10 @@ def _condition(where: Filter | None) -> Any:
 
 
 def _bm25(mean_length: float = 1.0) -> Any:
-    """The engine's own tokens: lower case, English stop words, Snowball stems. Queries do not use the length."""
+    """The engine's own tokens: lower case, English stop words, Snowball stems.
+
+    Queries do not use the length.
+    """
     import qdrant_edge as edge
 
     return edge.Bm25(edge.Bm25Config(k=BM25_K1, b=BM25_B, avg_len=mean_length, language="english"))
@@ -215,7 +233,8 @@ def _bm25(mean_length: float = 1.0) -> Any:
 def _mean_length(texts: Sequence[str]) -> float:
     """Mean tokens of a text as the engine counts them; at least 1.
 
-    With b = 0 and a very large k a term's weight is its frequency, so the weights of a text sum to its length.
+    With b = 0 and a very large k a term's weight is its frequency, so the weights of a text sum to its
+    length.
     """
     import qdrant_edge as edge
 

@@ -1,9 +1,10 @@
 """Embedder by sentence-transformers: a local folder of weights, or a Hugging Face id.
 
-On a CPU texts go through the model one at a time. That is the fastest there (MiniLM, texts of 110 words, per core and
-second: 18.5 alone, 16.6 in batches of 8, 12.9 in batches of 32: the activations stay in the cache and nothing is
-padded), and a text's vector is then the same to the last bit whatever it was embedded with, so a build that was
-interrupted and continued gives the same bytes as one that was not. On an accelerator, batches sorted by length.
+On a CPU texts go through the model one at a time. That is the fastest there (MiniLM, texts of 110 words,
+per core and second: 18.5 alone, 16.6 in batches of 8, 12.9 in batches of 32: the activations stay in the
+cache and nothing is padded), and a text's vector is then the same to the last bit whatever it was embedded
+with, so a build that was interrupted and continued gives the same bytes as one that was not. On an
+accelerator, batches sorted by length.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class SentenceEmbedder:
         weights = sorted(self._folder.rglob("*.safetensors"))
         if not weights:
             raise MissingDependency(
-                f"{self._folder} holds no .safetensors weights", "Choose another features.embedder in twin.yaml"
+                f"{self._folder} holds no .safetensors weights",
+                "Choose another features.embedder in twin.yaml",
             )
         return digest([BACKEND, *(file_sha256(path) for path in weights)])[:16]
 
@@ -78,7 +80,9 @@ class SentenceEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """Length of the text in the model's own tokens, without special tokens."""
-        ids = self._model.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        ids = self._model.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
         return len(ids)
 
     @cached_property

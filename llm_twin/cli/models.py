@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
     """All versions with their scores on held-out posts."""
     opened = space(workspace, overrides)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in opened.registry.entries():
         manifest = opened.registry.get(entry.version).manifest
         rows.append(

@@ -14,7 +14,7 @@ from llm_twin.cli.options import FeatureVersion, Json, Model, Set, Workspace, sp
 if TYPE_CHECKING:
     from llm_twin.api import Twin
     from llm_twin.contracts.records import Answer
-    from llm_twin.inference.writer import Reply
+    from llm_twin.inference.reply import Reply
 
 
 def register(app: typer.Typer) -> None:

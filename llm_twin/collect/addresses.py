@@ -1,8 +1,10 @@
-"""Which machines may be asked: names are resolved once, checked, and the checked address is the one connected to.
+"""Which machines may be asked: names are resolved once, checked, and the checked address is the one connected
+to.
 
-A page or a redirect can name any host, so without this a crawl could be led to the user's own router, to a service
-on loopback or to a cloud's metadata address (server-side request forgery). Resolving again when connecting would
-let a name change its answer in between (DNS rebinding); `PinnedTransport` therefore keeps the first answer.
+A page or a redirect can name any host, so without this a crawl could be led to the user's own router, to a
+service on loopback or to a cloud's metadata address (server-side request forgery). Resolving again when
+connecting would let a name change its answer in between (DNS rebinding); `PinnedTransport` therefore keeps
+the first answer.
 """
 
 from __future__ import annotations
@@ -55,8 +57,9 @@ def why_refused(address: str) -> str | None:
 class PinnedTransport(httpx.BaseTransport):
     """Sends each request to an address of its host that was resolved once and checked.
 
-    The host's name stays in the Host header and in the TLS handshake, so certificates are checked as ever. Each
-    host has connections of its own. Proxies of the environment are not used: they would resolve names again.
+    The host's name stays in the Host header and in the TLS handshake, so certificates are checked as ever.
+    Each host has connections of its own. Proxies of the environment are not used: they would resolve names
+    again.
     """
 
     def __init__(self, allow_private: bool, resolve: Resolve = system_resolve) -> None:

@@ -47,7 +47,7 @@ class Draft:
 
 
 def extract(root: HtmlElement, url: str, meta: Meta, layout: Layout | None, entry: Entry | None) -> Draft:
-    """Read a page with what was learned from its site and with its entry in the feed, as far as there are any."""
+    """Read a page with what was learned from its site and with its entry in the feed, where there are any."""
     container = layout.find(root) if layout else None
     fits = container is not None
     if container is None:

@@ -1,8 +1,9 @@
-"""The polite client: asks one site for pages, slowly enough, within bounds, and never twice for the same bytes.
+"""The polite client: asks one site for pages, slowly enough, within bounds, and never twice for the same
+bytes.
 
-robots.txt is read as RFC 9309 says, with the crawl-delay that many sites add. Every hop of a redirect passes the
-same checks as the first address. Answers are read as a stream that stops at `max_bytes` after decompression; only
-gzip and deflate are asked for, because their output can be bounded while it is made.
+robots.txt is read as RFC 9309 says, with the crawl-delay that many sites add. Every hop of a redirect passes
+the same checks as the first address. Answers are read as a stream that stops at `max_bytes` after
+decompression; only gzip and deflate are asked for, because their output can be bounded while it is made.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer of status 200. `url` is the address that gave it, after redirects; `unchanged` means a 304."""
+    """An answer of status 200. `url` is what gave it, after redirects; `unchanged` means a 304."""
 
     asked: str
     url: str
@@ -103,7 +104,7 @@ class Client:
         return self._follow(url, self._config.max_bytes, self._check_robots)
 
     def sitemaps(self, url: str) -> list[str]:
-        """The sitemaps that robots.txt of this address's host names. Raises Refused where it cannot be read."""
+        """The sitemaps that the host's robots.txt names. Raises Refused where it cannot be read."""
         return list(self._rules(url).sitemaps)
 
     def _follow(self, url: str, limit: int, check: Callable[[str], None]) -> Fetched:

@@ -32,8 +32,8 @@ class Rejected:
 def read(source: Path) -> Iterator[Post | Rejected]:
     """The posts of a Markdown file or folder, in the order of their paths.
 
-    A post's url is what its front matter says, else "file:" with the path below the folder's own name, so that the
-    collection keeps its identity where the folder is moved.
+    A post's url is what its front matter says, else "file:" with the path below the folder's own name, so
+    that the collection keeps its identity where the folder is moved.
     """
     top = source if source.is_dir() else source.parent
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]

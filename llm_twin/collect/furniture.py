@@ -1,7 +1,7 @@
 """What on a page is furniture by its name: navigation, bylines, share buttons, related posts, comments.
 
-Names are only the first guess. Where a site's feed shows what the author wrote, `layout` learns better, and what
-it has learned to be text is never taken for furniture.
+Names are only the first guess. Where a site's feed shows what the author wrote, `layout` learns better, and
+what it has learned to be text is never taken for furniture.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 # Never part of a post's text, whatever they are called.
 NOT_TEXT = frozenset(
-    "script style noscript template svg canvas iframe object embed video audio button form input select textarea "
-    "label dialog nav link meta head map".split()
+    str.split(
+        "script style noscript template svg canvas iframe object embed video audio button form input "
+        "select textarea label dialog nav link meta head map"
+    )
 )
-_ROLES = frozenset("navigation banner contentinfo complementary search dialog alert menu toolbar".split())
+_ROLES = frozenset(str.split("navigation banner contentinfo complementary search dialog alert menu toolbar"))
 _NAMES = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|respond|disqus\w*|giscus|utterances|webmentions?|"
     r"related\w*|recommend\w*|read-?next|more-?posts|also-?like|"
@@ -33,13 +35,15 @@ _NAMES = re.compile(
     r"edit-?(?:link|page)|permalink|anchor|headerlink|heading-?(?:link|anchor)|jp-relatedposts)(?=$|[\s_-])",
     re.IGNORECASE,
 )
-# Classes that describe a post rather than a part of a page: WordPress puts a post's tags and categories on it.
+# Classes that describe a post rather than a part of a page: WordPress puts its tags and categories on it.
 _DESCRIBING = re.compile(
     r"^(?:tag|category|type|status|format|has|is|with|no)-(?!links|list|cloud)", re.IGNORECASE
 )
 _BLOCKS = frozenset(
-    "p div section article main aside header footer h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote pre table tr td th "
-    "figure figcaption details summary address center body".split()
+    str.split(
+        "p div section article main aside header footer h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote "
+        "pre table tr td th figure figcaption details summary address center body"
+    )
 )
 _MOST = 0.6  # an element that holds more of a page's words than this is no furniture, whatever its name
 

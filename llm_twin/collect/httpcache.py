@@ -1,7 +1,7 @@
 """Answers kept on disk: the bodies of pages with the validators that make the next request conditional.
 
-One SQLite file, committed answer by answer, so that an interrupted crawl asks for nothing twice in full. It may be
-deleted at any time; only requests are lost.
+One SQLite file, committed answer by answer, so that an interrupted crawl asks for nothing twice in full. It
+may be deleted at any time; only requests are lost.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class HttpCache:
     def get(self, url: str) -> Kept | None:
         """The answer kept for exactly this address."""
         row = self._db.execute("SELECT * FROM answers WHERE url = ?", (url,)).fetchone()
-        return Kept(*row[:4], body=zlib.decompress(row[4])) if row else None
+        if row is None:
+            return None
+        url, etag, last_modified, content_type, body = row
+        return Kept(url, etag, last_modified, content_type, zlib.decompress(body))
 
     def put(self, kept: Kept) -> None:
         """Keep an answer in place of an older one."""

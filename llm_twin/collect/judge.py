@@ -44,7 +44,8 @@ def why_not_page(url: str, meta: Meta) -> str | None:
     if meta.refresh:
         return "redirect stub"
     canonical = meta.canonical
-    # A canonical address on another host is where the author also publishes; the front page is a theme's mistake.
+    # A canonical address on another host is where the author also publishes; the front page is a theme's
+    # mistake.
     elsewhere = canonical and urls.canonical(canonical) != urls.canonical(url)
     if canonical and elsewhere and urls.same_site(canonical, url) and urlsplit(canonical).path.strip("/"):
         return "copy of another address"

@@ -1,9 +1,9 @@
 """What can be learned from a whole site: where its posts' text stands, and what around it is template.
 
 Pages whose full body also stands in the feed are exact examples: the text of the page is matched against the
-feed's, in order; the smallest element that holds all of it is the container, and elements inside the container
-that the feed does not have are the template. Without such a feed, the containers of single pages are guessed and
-vote; what repeats word for word from page to page inside of them is the template.
+feed's, in order; the smallest element that holds all of it is the container, and elements inside the
+container that the feed does not have are the template. Without such a feed, the containers of single pages
+are guessed and vote; what repeats word for word from page to page inside of them is the template.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from llm_twin.collect.furniture import is_furniture, texts, words
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-_FULL = 0.9  # of a feed's body that must be found on the page, and of the container's end that must be in the feed
+# Of a feed's body, to be found on the page; and of the container's plain blocks, to be found in the feed.
+_FULL = 0.9
 _HOLDS = 0.97  # of the matched text: the container is the deepest element that holds so much
 _GUESS_HOLDS = 0.8  # the same for a guessed container, where a byline or a note may stand beside the text
 _ANCHOR = 12  # characters of a text node that can stand for themselves when the match has to be found again
 _WINDOW = 4000  # characters that may be missing on the page before the match is lost
 _REPEATS = 0.5  # share of pages on which the same words make an element template
 _PLAIN = frozenset(
-    "p ul ol li h1 h2 h3 h4 h5 h6 pre code blockquote table em strong a b i span div img br".split()
+    str.split("p ul ol li h1 h2 h3 h4 h5 h6 pre code blockquote table em strong a b i span div img br")
 )
-_HOLDERS = frozenset("div section article main td center body".split())
-# Names under which the engines of today put a post's text: microformats, schema.org, WordPress, Ghost, Medium ...
+_HOLDERS = frozenset(str.split("div section article main td center body"))
+# Names under which engines put a post's text: microformats, schema.org, WordPress, Ghost and many themes.
 _KNOWN = (
     ".//*[contains(concat(' ', normalize-space(@class), ' '), ' e-content ')]",
     ".//*[@itemprop='articleBody']",
     *(
         f".//*[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"
-        for name in "entry-content post-content article-content post-body article-body gh-content post__content "
-        "article__content entry__content blog-post-content content-body markdown-body body-markup".split()
+        for name in str.split(
+            "entry-content post-content article-content post-body article-body gh-content "
+            "post__content article__content entry__content blog-post-content content-body markdown-body body-markup"
+        )
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One element of a selector: its tag, its id (where that has no number in it) and classes it must have."""
+    """One element of a selector: its tag, its id (where no number is in it) and classes it must have."""
 
     tag: str
     id: str | None
@@ -85,7 +88,7 @@ class Layout:
 
 
 def signature(element: HtmlElement) -> str:
-    """Tag, id and classes of an element, without those that hold a number and so may differ from post to post."""
+    """Tag, id and classes of an element, without those that hold a number: they differ from post to post."""
     return _written(_step(element))
 
 
@@ -100,7 +103,7 @@ def learn(examples: Iterable[tuple[HtmlElement, str]], pages: Iterable[HtmlEleme
 
 
 def guess(root: HtmlElement) -> HtmlElement | None:
-    """The likely container of a single page: by well-known names, else the deepest that holds most of the text."""
+    """The likely container of a single page: a well-known name, else the deepest with most of the text."""
     for known in _KNOWN:
         found = [e for e in root.xpath(known) if not _inside_furniture(e)]
         if len(found) == 1 and words(found[0]) >= 5:
@@ -164,10 +167,8 @@ def _aligned(root: HtmlElement, body: str) -> _Aligned | None:
     if matched[page] < _FULL * len(reference):
         return None
     container = page
-    while inner := next(
-        (c for c in container if matched[c] >= _HOLDS * matched[page] and c.tag in _HOLDERS), None
-    ):
-        container = inner
+    while inner := [c for c in container if matched[c] >= _HOLDS * matched[page] and c.tag in _HOLDERS]:
+        container = inner[0]
     # A feed that gives only the beginning would make the rest of every post look like template.
     named = sum(total[c] for c in container if matched[c] == 0 and c.tag in _PLAIN and not c.get("class"))
     if named > (1 - _FULL) * total[container] + 200:

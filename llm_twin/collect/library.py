@@ -1,8 +1,8 @@
 """The library of collected posts: one SQLite file with every revision of every post.
 
-A post is its canonical url and the hash of its content; a changed text is a new revision beside the old ones. Every
-write is a transaction of its own (write-ahead log), so a killed process loses at most the post in flight. The file
-is made by the first write, not by opening.
+A post is its canonical url and the hash of its content; a changed text is a new revision beside the old ones.
+Every write is a transaction of its own (write-ahead log), so a killed process loses at most the post in
+flight. The file is made by the first write, not by opening.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Library:
                 )
             else:
                 db.execute(
-                    "UPDATE posts SET url = ?, title = ?, published_at = ?, revision = ?, kind = ?, author = ?, "
-                    "tags = ?, removed_at = NULL WHERE id = ?",
+                    "UPDATE posts SET url = ?, title = ?, published_at = ?, revision = ?, kind = ?, "
+                    "author = ?, tags = ?, removed_at = NULL WHERE id = ?",
                     (*fields, tags, post.id),
                 )
             if row is not None and row[0] == post.revision:
@@ -137,7 +137,7 @@ class Library:
         return [url for (url,) in rows]
 
     def get(self, key: str) -> Post:
-        """The post of a url, an id, or the first digits of an id. Raises CollectError where none or several fit."""
+        """The post of a url, an id or the start of an id. Raises CollectError where none or several fit."""
         db = self._reading()
         cleaned = urls.clean(key)
         identity = Post.id_of(urls.canonical(cleaned)) if cleaned else key
@@ -159,7 +159,7 @@ class Library:
         return [Revision(*row) for row in db.execute(query, (post_id,))] if db else []
 
     def mark_removed(self, post_id: str) -> bool:
-        """Mark a post as gone from its source; its history stays. False where it was not there or already gone."""
+        """Mark a post as gone from its source; its history stays. False where there was none to mark."""
         if self._reading() is None:
             return False
         with self._writing() as db:
@@ -171,8 +171,11 @@ class Library:
         db = self._reading()
         if db is None:
             return Counts(0, 0, 0)
-        query = "SELECT COUNT(*) - COUNT(removed_at), COUNT(removed_at), (SELECT COUNT(*) FROM revisions) FROM posts"
-        return Counts(*db.execute(query).fetchone())
+        standing, removed = db.execute(
+            "SELECT SUM(removed_at IS NULL), COUNT(removed_at) FROM posts"
+        ).fetchone()
+        revisions = db.execute("SELECT COUNT(*) FROM revisions").fetchone()[0]
+        return Counts(standing or 0, removed, revisions)
 
     def _reading(self) -> sqlite3.Connection | None:
         return self._open() if self._db is not None or self.path.is_file() else None

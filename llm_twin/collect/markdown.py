@@ -1,4 +1,5 @@
-"""A post's element to Markdown that keeps the voice: words, punctuation, emphasis and paragraph breaks as written.
+"""A post's element to Markdown that keeps the voice: words, punctuation, emphasis and paragraph breaks as
+written.
 
 Links keep their text, images go; code keeps its text to the character. Nothing inside a line is escaped (a
 backslash is not what the author wrote); only what would turn a paragraph into another kind of block is.
@@ -7,8 +8,9 @@ backslash is not what the author wrote); only what would turn a paragraph into a
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from markdownify import MarkdownConverter
 
 from llm_twin.collect.furniture import remove
 
@@ -24,7 +26,7 @@ _GUTTER = frozenset(
     {"lineno", "linenos", "linenodiv", "gutter", "line-numbers", "line-numbers-rows", "rouge-gutter"}
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
-_LAYOUT = "pre ul ol blockquote table h1 h2 h3 h4 h5 h6".split()
+_LAYOUT = ("pre", "ul", "ol", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6")
 
 
 def to_markdown(container: HtmlElement) -> str:
@@ -39,12 +41,12 @@ def to_markdown(container: HtmlElement) -> str:
     for block in container.xpath(".//pre"):
         _flatten(block)
     container.tail = None
-    text = _converter().convert(etree.tostring(container, encoding="unicode", method="html"))
+    text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="html"))
     return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
 
 
 def _unwrap_layout(table: HtmlElement) -> None:
-    """A table that holds blocks is there for its looks: an old theme's columns, or code beside line numbers."""
+    """A table with blocks in it is there for its looks: an old theme's columns, or line numbers."""
     for cell in [e for e in table.iter("td", "div", "span", "pre", "a") if _classes(e) & _GUTTER]:
         remove(cell)
     if any(next(table.iterdescendants(tag), None) is not None for tag in _LAYOUT):
@@ -86,66 +88,64 @@ def _escape_block_start(line: str) -> str:
     return _BLOCK_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", line)
 
 
-@cache
-def _converter() -> Any:
-    from markdownify import MarkdownConverter
+_Base: Any = MarkdownConverter  # its stubs leave out what it is extended by
 
-    class Converter(MarkdownConverter):  # type: ignore[misc]
-        """markdownify, with what a reader of prose needs done differently."""
 
-        def process_text(self, el: Any, parent_tags: Any = None) -> str:
-            text = str(super().process_text(el, parent_tags))
-            return text if "pre" in parent_tags else _INVISIBLE.sub("", text).replace("\xa0", " ")
+class _Converter(_Base):  # type: ignore[misc]
+    """markdownify, with what a reader of prose needs done differently."""
 
-        def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
-            return "" if _BACKLINK.match(text) and text.strip() else text
+    def process_text(self, el: Any, parent_tags: Any = None) -> str:
+        text = str(super().process_text(el, parent_tags))
+        return text if "pre" in parent_tags else _INVISIBLE.sub("", text).replace("\xa0", " ")
 
-        def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
-            return ""
+    def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
+        return "" if _BACKLINK.match(text) and text.strip() else text
 
-        def convert_p(self, el: Any, text: str, parent_tags: Any) -> str:
-            text = str(super().convert_p(el, text, parent_tags))
-            if "_inline" in parent_tags:
-                return text
-            return "\n".join(_escape_block_start(line) for line in text.split("\n"))
+    def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
+        return ""
 
-        def convert_pre(self, el: Any, text: str, parent_tags: Any) -> str:
-            text = text.removeprefix("\n").rstrip()
-            longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-            fence = "`" * (longest + 1)
-            return f"\n\n{fence}{el.get('data-lang') or ''}\n{text}\n{fence}\n\n" if text.strip() else ""
+    def convert_p(self, el: Any, text: str, parent_tags: Any) -> str:
+        text = str(super().convert_p(el, text, parent_tags))
+        if "_inline" in parent_tags:
+            return text
+        return "\n".join(_escape_block_start(line) for line in text.split("\n"))
 
-        def convert_b(self, el: Any, text: str, parent_tags: Any) -> str:
-            nested = parent_tags & {"b", "strong"}
-            return text if nested else str(super().convert_b(el, text, parent_tags))
+    def convert_pre(self, el: Any, text: str, parent_tags: Any) -> str:
+        text = text.removeprefix("\n").rstrip()
+        longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+        fence = "`" * (longest + 1)
+        return f"\n\n{fence}{el.get('data-lang') or ''}\n{text}\n{fence}\n\n" if text.strip() else ""
 
-        def convert_em(self, el: Any, text: str, parent_tags: Any) -> str:
-            nested = parent_tags & {"em", "i"}
-            return text if nested else str(super().convert_em(el, text, parent_tags))
+    def convert_b(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = parent_tags & {"b", "strong"}
+        return text if nested else str(super().convert_b(el, text, parent_tags))
 
-        def convert_q(self, el: Any, text: str, parent_tags: Any) -> str:
-            return f"“{text}”"
+    def convert_em(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = parent_tags & {"em", "i"}
+        return text if nested else str(super().convert_em(el, text, parent_tags))
 
-        def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
-            return str(super().convert_td(el, text.replace("|", "\\|"), parent_tags))
+    def convert_q(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"“{text}”"
 
-        convert_strong = convert_b
-        convert_i = convert_em
-        convert_tt = MarkdownConverter.convert_code
-        convert_figure = convert_summary = convert_details = convert_center = MarkdownConverter.convert_div
-        convert_main = convert_header = convert_footer = convert_aside = convert_address = (
-            MarkdownConverter.convert_div
-        )
-        convert_th = convert_td
+    def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
+        return str(super().convert_td(el, text.replace("|", "\\|"), parent_tags))
 
-    return Converter(
-        heading_style="atx",
-        bullets="-",
-        strong_em_symbol="*",
-        escape_asterisks=False,
-        escape_underscores=False,
-        escape_misc=False,
-        table_infer_header=True,
-        wrap=True,
-        wrap_width=None,
-    )
+    convert_strong = convert_b
+    convert_i = convert_em
+    convert_tt = _Base.convert_code
+    convert_figure = convert_summary = convert_details = convert_center = _Base.convert_div
+    convert_main = convert_header = convert_footer = convert_aside = convert_address = _Base.convert_div
+    convert_th = convert_td
+
+
+_CONVERTER = _Converter(
+    heading_style="atx",
+    bullets="-",
+    strong_em_symbol="*",
+    escape_asterisks=False,
+    escape_underscores=False,
+    escape_misc=False,
+    table_infer_header=True,
+    wrap=True,
+    wrap_width=None,
+)

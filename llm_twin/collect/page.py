@@ -50,7 +50,7 @@ class Meta:
 
 
 def decode(body: bytes, content_type: str = "") -> str:
-    """The text of a page: byte order mark, HTTP charset, the page's own charset, UTF-8, windows-1252, in this order."""
+    """The text of a page by byte order mark, HTTP charset, its own, UTF-8, windows-1252, in this order."""
     for mark, name in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(name, "replace")
@@ -74,7 +74,7 @@ def is_html(body: bytes, content_type: str) -> bool:
 
 
 def parse(text: str) -> HtmlElement | None:
-    """The tree of a page, None where there is nothing in it. Nesting beyond the parser's bound is flattened."""
+    """The tree of a page, None where nothing is in it. Nesting beyond the parser's bound is flattened."""
     from lxml import etree, html
 
     cleaned = _NOT_TEXT.sub("", text)

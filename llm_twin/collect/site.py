@@ -92,7 +92,7 @@ def _read_posts(
     progress.start("posts", len(candidates))
     for url in candidates:
         post, reason = _read(url, entries.get(urls.canonical(url)), layout, cache, shapes)
-        if post and (twin := texts.setdefault(post.markdown, post.id)) != post.id:
+        if post and texts.setdefault(post.markdown, post.id) != post.id:
             post, reason = None, "same text as another page"
         if post:
             tally.take(post)

@@ -1,8 +1,8 @@
 """Addresses: one spelling for asking, one for identity, and which addresses belong to a site.
 
-`clean` is the spelling that is asked for; `canonical` is the identity of a page, under which http and https, www,
-a trailing slash, index.html, tracking parameters and fragments make no twins. Percent-encoding follows RFC 3986,
-section 6.2.2 (unreserved characters are not encoded, hex digits are upper case).
+`clean` is the spelling that is asked for; `canonical` is the identity of a page: http and https, www, a trailing
+slash, index.html, tracking parameters and fragments make no twins. Percent-encoding follows RFC 3986, section
+6.2.2 (unreserved characters are not encoded, hex digits are upper case).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsp
 
 # What advertisers and senders of newsletters append; none of these chooses another page.
 _TRACKING = frozenset(
-    "fbclid gclid dclid gbraid wbraid msclkid yclid igshid mc_cid mc_eid mkt_tok _hsenc _hsmi vero_id ref_src "
-    "oly_enc_id oly_anon_id s_cid spm _openstat twclid ttclid share_id".split()
+    str.split(
+        "fbclid gclid dclid gbraid wbraid msclkid yclid igshid mc_cid mc_eid mkt_tok _hsenc _hsmi vero_id "
+        "ref_src oly_enc_id oly_anon_id s_cid spm _openstat twclid ttclid share_id"
+    )
 )
 _TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_")
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|xhtml|php|aspx?)$", re.IGNORECASE)

@@ -4,7 +4,7 @@ The command line, the Python API, the notebooks and pipelines/ all call these fu
 imported when a function needs them, so that importing this package stays cheap.
 """
 
-from llm_twin.compose.demo import Exchange, Story, demo
+from llm_twin.compose.demo import SAMPLE_PORT, Exchange, Story, demo
 from llm_twin.compose.doctor import Check, doctor, install_weights
 from llm_twin.compose.features import (
     build_features,
@@ -21,6 +21,7 @@ from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
 
 __all__ = [
+    "SAMPLE_PORT",
     "Check",
     "Exchange",
     "Session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,14 @@ from llm_twin.compose.space import init, open_workspace
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.records import Answer
 from llm_twin.contracts.versions import BASE
+from llm_twin.errors import TwinError
 from llm_twin.workspace import CONFIG_FILE
 
 if TYPE_CHECKING:
     from llm_twin.collect import CollectReport
     from llm_twin.feature import FeatureReport
 
-PORT = 8019  # of the sample's site: fixed, so that a second run finds the posts at the addresses it knows
+SAMPLE_PORT = 8019  # of the sample's site; fixed, so that a second run knows the addresses
 QUESTIONS = (
     "What did you do in the flood of January 2021?",
     "What do you have against dashboards?",
@@ -63,9 +65,10 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
     space = open_workspace(folder, ["collect.allow_private=true", *overrides])
     seconds: dict[str, float] = {}
     with (
+        _port_taken(),
         _timed("collect", seconds),
         tempfile.TemporaryDirectory() as temporary,
-        sample_site(Path(temporary), port=PORT) as url,
+        sample_site(Path(temporary), port=SAMPLE_PORT) as url,
     ):
         collected = collect(space, [url], progress)
     with _timed("features", seconds):
@@ -92,6 +95,19 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
         finally:
             session.close()
     return Story(collected, built, trained, exchanges, seconds)
+
+
+@contextmanager
+def _port_taken() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise TwinError(
+            f"Port {SAMPLE_PORT} of this machine is taken, and the sample site is served there",
+            "Stop what uses it (another demo?) and run again",
+        ) from error
 
 
 @contextmanager

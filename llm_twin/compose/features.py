@@ -79,8 +79,7 @@ def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:
     if name == "live":
         live = space.registry.live()
         name = live.features if live else "latest"
-    folder = space.workspace.features
-    return FeatureVersion.open(store.latest(folder) if name == "latest" else store.resolve(folder, name))
+    return FeatureVersion.open(store.resolve(space.workspace.features, name))
 
 
 def list_features(space: Twinspace) -> list[FeatureManifest]:

@@ -156,7 +156,7 @@ def rollback(space: Twinspace) -> Pair:
 
 
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:
-    """Measure a model version and its base on the test posts of its features; the report is written to disk."""
+    """Measure a version and its base on the test posts of its features; the report is written to disk."""
     from llm_twin import evaluation
     from llm_twin.adapters.base_model import HFChatTokenizer, load_model
     from llm_twin.adapters.torch_scorer import TorchScorer

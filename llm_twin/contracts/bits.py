@@ -1,8 +1,8 @@
 """Bits per byte: how well a model predicts the author's own words, comparable across tokenizers.
 
 Definition (held fixed, so that figures can be compared): for each post, the first 640 tokens of its prose
-(paragraphs unwrapped; no code, no quotes) after the title prompt; -sum(log2 p) over those tokens divided by the
-UTF-8 bytes that they cover; sums over all posts, then one division.
+(paragraphs unwrapped; no code, no quotes) after the title prompt; -sum(log2 p) over those tokens divided by
+the UTF-8 bytes that they cover; sums over all posts, then one division.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The manifests that seal a version: what went in, with which parts, and the hash of every file that came out.
+"""The manifests that seal a version: what went in, with which parts, and the hash of every file made.
 
-`content_id` is a hash over all fields but the local name, the date and itself: two versions with one content_id
-are the same version.
+`content_id` is a hash over all fields but the local name, the date and itself: two versions with one
+content_id are the same version.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FeatureManifest(Manifest):
 
 
 class ModelManifest(Manifest):
-    """Seal of a model version. `posts` are those whose text was trained on; `scores` are measured, never tuned on test."""
+    """Seal of a model version. `posts` were trained on; `scores` are of held-out posts."""
 
     base: PartId
     features: PartId
@@ -95,7 +95,7 @@ def file_hash(path: Path) -> str:
 
 
 def verify(folder: Path, files: dict[str, str]) -> None:
-    """Check every file of a sealed folder against its recorded hash. Raises IntegrityError naming the first bad one."""
+    """Check the files of a sealed folder. Raises IntegrityError naming the first bad one."""
     for name, recorded in files.items():
         path = folder / name
         if not path.is_file():

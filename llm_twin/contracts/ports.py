@@ -53,10 +53,17 @@ class Embedder(Protocol):
         max_tokens: longer texts are cut by the model; the chunker keeps below it.
     """
 
-    name: str
-    id: str
-    dim: int
-    max_tokens: int
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+
+    @property
+    def max_tokens(self) -> int: ...  # noqa: D102
 
     def embed(self, texts: Sequence[str], progress: Progress = ...) -> Vectors:
         """Rows of unit length, shape [len(texts), dim], float32; one `advance` a text."""
@@ -103,7 +110,7 @@ class VectorStore(Protocol):
     def build(
         self, version: str, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress = ...
     ) -> None:
-        """Index all chunks under this version's name; complete or not visible. Vectors of shape [len(chunks), dim]."""
+        """Index all chunks under this name; complete or not visible. Vectors of shape [len(chunks), dim]."""
 
     def has(self, version: str) -> bool:
         """Whether a complete index of this version is there."""
@@ -116,9 +123,11 @@ class VectorStore(Protocol):
 
 
 class ChatTokenizer(Protocol):
-    """The base model's tokenizer and chat template: messages of `contracts.prompts` to the exact token ids."""
+    """The base model's tokenizer and chat template: messages of `contracts.prompts` to exact token ids."""
 
-    eos_ids: tuple[int, ...]
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Ids of the tokens that end an answer."""
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the messages and the header of the assistant's turn, ready for its first word."""
@@ -135,7 +144,7 @@ class ChatTokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. temperature 0 is greedy; `max_tokens` bounds the answer; `stop` strings end it."""
+    """How tokens are chosen. temperature 0 is greedy; `max_tokens` bounds the text; `stop` strings end it."""
 
     max_tokens: int = 320
     temperature: float = 0.7
@@ -163,9 +172,14 @@ class Engine(Protocol):
         context: tokens that prompt and answer may take together.
     """
 
-    name: str
-    models: tuple[str, ...]
-    context: int
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def models(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def context(self) -> int: ...  # noqa: D102
 
     def stream(self, prompt: Sequence[int], model: str, sampling: Sampling) -> Iterator[Piece]:
         """Pieces as they are made. Closing the iterator stops the generation.
@@ -187,7 +201,8 @@ class Scorer(Protocol):
         dtype: precision of the forward pass, recorded with every measure.
     """
 
-    dtype: str
+    @property
+    def dtype(self) -> str: ...  # noqa: D102
 
     def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
         """Natural-log probability of each completion token after the prompt, shape [len(completion)]."""

@@ -1,7 +1,7 @@
 """The one rendering of prompts: the exact messages used by training, evaluation and serving.
 
-Nothing else in the project may write a prompt. A change here changes `PROMPT_VERSION`, which feature and model
-manifests record; versions made with different prompts are refused together.
+Nothing else in the project may write a prompt. A change here changes `PROMPT_VERSION`, which feature and
+model manifests record; versions made with different prompts are refused together.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rewrite(author: str, notes: str) -> tuple[Message, ...]:
 def answer(
     author: str, question: str, passages: Sequence[Passage], history: Sequence[Message] = ()
 ) -> tuple[Message, ...]:
-    """An answer from passages of the author's own posts; `history` holds earlier plain turns, oldest first."""
+    """An answer from passages of the author's own posts; `history` holds earlier turns, oldest first."""
     shown = "\n\n".join(f"[{n}] {_heading(p)}\n{p.text}" for n, p in enumerate(passages, start=1))
     body = f"From your posts:\n\n{shown}\n\nAnswer from these posts: {question}" if passages else question
     return _chat(author, body, history)

@@ -68,12 +68,12 @@ def blocks(markdown: str) -> list[Block]:
 
 
 def prose_spans(markdown: str) -> list[Span]:
-    """Spans of the author's own prose: headings, paragraphs and lists; no code, quotes, tables, rules or HTML."""
+    """Spans of the author's own prose: headings, paragraphs, lists; no code, quotes, tables or HTML."""
     return [(b.start, b.end) for b in blocks(markdown) if b.kind in PROSE]
 
 
 def join(markdown: str, spans: Iterable[Span]) -> str:
-    """The text at the spans, each block unwrapped to one line (lists keep a line an item), blocks a blank line apart."""
+    """The text at the spans: a block is one line (a list one line an item), blocks a blank line apart."""
     return "\n\n".join(_unwrap(markdown[start:end]) for start, end in spans)
 
 

@@ -86,11 +86,11 @@ class Message(Record):
 
 
 class Sample(Record):
-    """One supervised training sample: prompt messages made by `contracts.prompts`, then the author's own words.
+    """One supervised training sample: a prompt made by `contracts.prompts`, then the author's own words.
 
     Attributes:
         spans: the blocks of the post's markdown that the completion is made of, in order;
-            the completion is `prose.join(markdown, spans)`, so every target can be checked against its source.
+            the completion is `prose.join(markdown, spans)`, so every target can be checked in its source.
     """
 
     id: str

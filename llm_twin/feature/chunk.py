@@ -1,13 +1,15 @@
 """Posts cut into chunks by their structure: headings and paragraphs packed up to a number of tokens.
 
-No text is lost: every character that is not blank lies in exactly one chunk, and a chunk is a span of the Markdown.
+No text is lost: every character that is not blank lies in exactly one chunk, and a chunk is a span of the
+Markdown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from llm_twin.contracts.ports import Embedder
 from llm_twin.contracts.prose import Block, blocks
@@ -36,12 +38,13 @@ class _Unit:
 def chunk(post: Post, embedder: Embedder, chunk_tokens: int) -> list[Chunk]:
     """The chunks of a post in order; none for a blank post.
 
-    A chunk's text holds at most `chunk_tokens` tokens, and with its context line no more than the model reads (tokens
-    of neighbouring pieces are added up, which is exact for WordPiece and within a token a piece elsewhere).
+    A chunk's text holds at most `chunk_tokens` tokens, and with its context line no more than the model
+    reads (tokens of neighbouring pieces are added up, which is exact for WordPiece and within a token a
+    piece elsewhere).
     """
     text, count = post.markdown, embedder.count_tokens
     limit = min(chunk_tokens, embedder.max_tokens - embedder.max_tokens // _CONTEXT_SHARE)
-    packed = _pack(list(_units(text, count, limit)), limit)
+    packed = _pack(_units(text, count, limit), limit)
     return [
         Chunk(
             id=f"{post.id}:{ordinal}",
@@ -85,7 +88,7 @@ def _with_gaps(text: str) -> Iterator[Block]:
 def _cut(
     text: str, start: int, end: int, cuts: tuple[re.Pattern[str], ...], count: Count, limit: int
 ) -> Iterator[tuple[int, int, int]]:
-    """(start, end, tokens) of pieces of at most `limit` tokens: at the first pattern that helps, at last in halves."""
+    """(start, end, tokens) of pieces of at most `limit` tokens: cut at each pattern in turn, at last in halves."""
     tokens = count(text[start:end])
     if tokens <= limit or end - start < 2:
         yield start, end, tokens
@@ -111,32 +114,27 @@ def _pieces(text: str, start: int, end: int, pattern: re.Pattern[str]) -> Iterat
         yield first, end
 
 
-def _pack(units: list[_Unit], limit: int) -> list[list[_Unit]]:
+def _pack(units: Iterable[_Unit], limit: int) -> list[list[_Unit]]:
     groups: list[list[_Unit]] = []
-    group: list[_Unit] = []
-    size = 0
     for unit in units:
-        full = size + unit.tokens > limit
+        group = groups[-1] if groups else []
+        size = sum(u.tokens for u in group)
         section = unit.heading and size * _SECTION_SHARE >= limit and not all(u.heading for u in group)
-        if group and (full or section):
-            # A heading belongs to what follows it, so it does not end a chunk if it need not.
-            keep = len(group)
-            while keep > 1 and group[keep - 1].heading:
-                keep -= 1
-            carried = group[keep:] if group[0].start != group[keep - 1].start or not group[0].heading else []
-            if sum(u.tokens for u in carried) + unit.tokens > limit:
-                keep, carried = len(group), []
-            groups.append(group[: len(group) - len(carried)])
-            group, size = list(carried), sum(u.tokens for u in carried)
-        group.append(unit)
-        size += unit.tokens
-    return [*groups, group] if group else groups
+        if not group or section or size + unit.tokens > limit:
+            # A heading belongs to what follows it: it does not end a chunk if it need not.
+            carried = [*takewhile(lambda u: u.heading, reversed(group))][::-1]
+            if len(carried) == len(group) or sum(u.tokens for u in carried) + unit.tokens > limit:
+                carried = []
+            del group[len(group) - len(carried) :]
+            groups.append(carried)
+        groups[-1].append(unit)
+    return groups
 
 
 def heading_text(block: str) -> str:
     """The words of a Markdown heading, in either style, on one line."""
     lines = [line for line in block.splitlines() if not re.fullmatch(r"\s*(=+|-+)\s*", line)]
-    return " ".join(re.sub(r"^\s*#+\s*|\s*#+\s*$", "", " ".join(lines)).split())
+    return " ".join(re.sub(r"^\s*#+\s*|\s+#+\s*$", "", " ".join(lines)).split())
 
 
 def _context(post: Post, path: tuple[str, ...], count: Count, limit: int) -> str:

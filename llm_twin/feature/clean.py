@@ -1,8 +1,8 @@
 """What is done to a post's Markdown before anything else, and nothing more: the voice must survive.
 
-Line ends become "\\n", letters their composed form (Unicode NFC), and blanks at line ends go, but for the two spaces
-that are a line break in Markdown. Apostrophes, dashes, quotes, case, emphasis, lists and paragraph breaks stay as the
-author typed them.
+Line ends become "\\n", letters their composed form (Unicode NFC), and blanks at line ends go, but for the
+two spaces that are a line break in Markdown. Apostrophes, dashes, quotes, case, emphasis, lists and
+paragraph breaks stay as the author typed them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ def clean(markdown: str) -> str:
 
 
 def clean_post(post: Post) -> Post:
-    """The post with title and Markdown in normal form. Its revision stays the library's: it names the source."""
+    """The post with title and Markdown in normal form.
+
+    Its revision stays the library's: it names the source.
+    """
     title = " ".join(unicodedata.normalize("NFC", post.title).split())
     return post.model_copy(update={"title": title, "markdown": clean(post.markdown)})

@@ -15,7 +15,10 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 
 def select(posts: Sequence[Post], min_words: int) -> tuple[list[Post], list[Dropped]]:
-    """(kept, dropped), oldest first: replies, short posts and repeated texts are dropped; of a text the oldest stays."""
+    """(kept, dropped), oldest first: replies, short posts and repeated texts are dropped.
+
+    Of a text the oldest stays.
+    """
     kept: list[Post] = []
     dropped: list[Dropped] = []
     first: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Train, validation and test, by whole posts and by time: what is measured is always newer than what was learnt."""
+"""Train, validation and test, by whole posts and by time: what is measured is newer than what was learnt."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def by_age(posts: Iterable[Post]) -> list[Post]:
 def split(posts: Sequence[Post], share: float, minimum: int) -> tuple[dict[Split, tuple[str, ...]], str]:
     """Post ids of each split, oldest first, and a remark for the person ("" when there is nothing to say).
 
-    Test is the newest `share` of the posts, at least `minimum`; validation as many before them; train the rest. Where
-    fewer than three times `minimum` posts are there, a fifth is held out for each, and nothing below three posts:
-    train is never empty.
+    Test is the newest `share` of the posts, at least `minimum`; validation as many before them; train the
+    rest. Where fewer than three times `minimum` posts are there, a fifth is held out for each, and nothing
+    below three posts: train is never empty.
     """
     ids = [post.id for post in by_age(posts)]
     held, remark = max(minimum, round(len(ids) * share)), ""
@@ -29,8 +29,8 @@ def split(posts: Sequence[Post], share: float, minimum: int) -> tuple[dict[Split
         wanted = held
         held = min(wanted, max(1, len(ids) // _SMALL_SHARE)) if len(ids) >= _SMALLEST else 0
         remark = (
-            f"Only {len(ids)} posts: {held} instead of {wanted} are held out for validation and as many for test; "
-            "measures on so few are rough"
+            f"Only {len(ids)} posts: {held} instead of {wanted} are held out for validation, and as many for "
+            "test; measures on so few are rough"
         )
     train, test = len(ids) - 2 * held, len(ids) - held
     return {

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 
-import numpy as np
-
 from llm_twin.contracts.ports import Embedder, VectorIndex, Vectors
 from llm_twin.contracts.records import Hit
 from llm_twin.contracts.versions import FeatureVersion
@@ -88,7 +86,7 @@ class Judge:
     def _agreement(self, query: str, vector: Vectors, post: str, index: VectorIndex) -> float:
         legs = (index.dense(vector, _CHUNKS * 2), index.sparse(query, _CHUNKS * 2))
         ranks = [
-            [p for p in dict.fromkeys(self._features.chunks[r.chunk_id].post_id for r in leg)] for leg in legs
+            list(dict.fromkeys(self._features.chunks[r.chunk_id].post_id for r in leg)) for leg in legs
         ]
         return sum(1 / (1 + leg.index(post)) for leg in ranks if post in leg) / len(legs)
 

@@ -141,7 +141,7 @@ class Envelope:
         return self._event({"content": text})
 
     def end(self, reply: Reply, usage_apart: bool) -> str:
-        """The last events: why it ended, what it came from, and usage, in an event of its own if asked for."""
+        """The last events: why it ended, what it came from, and usage (as an event of its own if asked)."""
         tail: dict[str, Any] = {"llm_twin": extra(reply)}
         if not usage_apart:
             return self._event({}, _finish(reply), tail | {"usage": usage(reply)}) + DONE

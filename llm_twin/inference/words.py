@@ -8,8 +8,7 @@ from llm_twin.contracts.records import Span
 
 # Words that carry no subject: function words, and the words that only ask ("what", "tell", "many"). Written
 # out by hand from the closed classes of English; a word missing here merely weighs a little through its idf.
-STOP = frozenset(
-    """
+_FUNCTION_WORDS = """
     a an the this that these those some any each every no not nor and or but if then than so as at by for from
     in into of off on onto out over to up with within without about after again against all also am are be
     because been before being below between both can cannot could did do does doing done down during ever few
@@ -19,8 +18,8 @@ STOP = frozenset(
     under until upon us use used very was way we were what when where which while who whom whose why will
     would yes yet you your yours yourself s t d ll re ve m don doesn didn isn aren wasn weren won wouldn
     couldn shouldn hasn haven hadn ain must might may shall exactly actually ever
-    """.split()
-)
+"""
+STOP = frozenset(_FUNCTION_WORDS.split())
 _WORD = re.compile(r"[^\W_]+(?:\.[0-9]+)?")
 _ENDS = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+(?=[\"'“‘(*_\[]*[A-Z0-9])|\n+")
 _MIN_STEM = 3

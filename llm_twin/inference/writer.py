@@ -38,7 +38,8 @@ class Writer:
         made = features.manifest.prompt.version
         if made != prompts.PROMPT_VERSION:
             raise MismatchError(
-                f"{features.name} was made with prompt version {made}, this program has {prompts.PROMPT_VERSION}",
+                f"{features.name} was made with prompt version {made}, this program has "
+                f"{prompts.PROMPT_VERSION}",
                 "Build it again: llm-twin features build",
             )
         if model not in engine.models:

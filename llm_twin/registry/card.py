@@ -36,6 +36,6 @@ def model_card(manifest: ModelManifest) -> str:
         "| --- | --- | --- | --- |",
         *scores,
         "",
-        "It imitates one person's style. Do not publish what it writes as that person's words without their consent.",
+        "It imitates one person's style. What it writes are not that person's words.",
     ]
     return "\n".join(lines) + "\n"

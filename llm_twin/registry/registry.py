@@ -156,7 +156,7 @@ class Registry:
         return Pair(*rows[0]) if rows else None
 
     def switch(self, pair: Pair, reason: str, expected: Pair | None) -> bool:
-        """Make `pair` live if `expected` still is (compare and swap); False where another process was first."""
+        """Make `pair` live if `expected` still is (compare and swap); False where another was first."""
         with self._write() as db:
             if self._live_in(db) != expected:
                 return False
@@ -169,7 +169,7 @@ class Registry:
         return True
 
     def rollback(self) -> Pair:
-        """Restore the pair that was live before the present one. Raises VersionNotFound where there was none."""
+        """Restore the live pair before the present one. Raises VersionNotFound where there was none."""
         with self._write() as db:
             rows = db.execute("SELECT id FROM live WHERE undone = 0 ORDER BY id DESC LIMIT 2").fetchall()
             if len(rows) < 2:

@@ -1,1 +1,10 @@
-"""Fine-tunes a LoRA adapter on a feature version."""
+"""The training room: a feature version and a base model to a LoRA adapter with its measured scores.
+
+Importing it loads torch; compose does so when it is needed.
+"""
+
+from llm_twin.training.loop import package_versions, run
+from llm_twin.training.precision import choose as choose_precision
+from llm_twin.training.report import Point, TrainingReport
+
+__all__ = ["Point", "TrainingReport", "choose_precision", "package_versions", "run"]

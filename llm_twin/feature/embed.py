@@ -1,0 +1,89 @@
+"""Embeddings of chunks, kept by the text's hash: only what is new is embedded; an interruption loses little."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from llm_twin.contracts.ports import Embedder, Progress, Vectors
+from llm_twin.errors import DiskFull, WorkspaceError
+from llm_twin.workspace import translate_disk_full
+
+CACHE = "embeddings.db"
+_COMMIT = 32  # texts between commits: under a second of work on a laptop
+_ASK = 500  # hashes in one query; SQLite allows 32,766 parameters, older builds 999
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of shape [texts, dim], row by row.
+
+    `embedded` texts went through the model, `reused` did not.
+    """
+
+    vectors: Vectors
+    embedded: int
+    reused: int
+
+
+def embed(texts: Sequence[str], embedder: Embedder, cache: Path, progress: Progress) -> Embedded:
+    """Unit vectors of the texts, from the cache file where it has them. Raises DiskFull, WorkspaceError."""
+    keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    wanted = dict(zip(keys, texts, strict=True))
+    with _open(cache) as database:
+        known = _read(database, embedder, list(wanted))
+        missing = sorted((key for key in wanted if key not in known), key=lambda key: (len(wanted[key]), key))
+        progress.start("embed", len(missing))
+        for first in range(0, len(missing), _COMMIT):
+            batch = missing[first : first + _COMMIT]
+            fresh = embedder.embed([wanted[key] for key in batch], progress)
+            with database:
+                database.executemany(
+                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                    [(embedder.id, key, row.tobytes()) for key, row in zip(batch, fresh, strict=True)],
+                )
+            known.update(zip(batch, fresh, strict=True))
+    vectors = np.zeros((len(texts), embedder.dim), np.float32)
+    for row, key in enumerate(keys):
+        vectors[row] = known[key]
+    return Embedded(vectors, embedded=len(missing), reused=len(texts) - len(missing))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    with translate_disk_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS embeddings"
+                " (embedder TEXT, text TEXT, vector BLOB, PRIMARY KEY (embedder, text)) WITHOUT ROWID"
+            )
+            yield database
+    except sqlite3.DatabaseError as error:
+        if "full" in str(error):
+            raise DiskFull(
+                f"No space left on the disk of {path}", "Free some space and run the same command again"
+            ) from error
+        raise WorkspaceError(
+            f"The embedding cache {path} cannot be used ({error})", "Delete that file; it is only a cache"
+        ) from error
+
+
+def _read(database: sqlite3.Connection, embedder: Embedder, keys: list[str]) -> dict[str, Vectors]:
+    found: dict[str, Vectors] = {}
+    for first in range(0, len(keys), _ASK):
+        asked = keys[first : first + _ASK]
+        marks = ",".join("?" * len(asked))
+        rows = database.execute(
+            f"SELECT text, vector FROM embeddings WHERE embedder = ? AND text IN ({marks})",
+            [embedder.id, *asked],
+        )
+        found.update((key, np.frombuffer(blob, np.float32)) for key, blob in rows)
+    return found

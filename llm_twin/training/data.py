@@ -1,0 +1,120 @@
+"""From samples to the exact plan of a run: which tokens each optimiser step sees, decided before the first
+one.
+
+Rows are never joined, so no sample can see another. Rows of like length share a micro-batch, padded on the
+right: under a causal mask nothing attends to the padding, so no mask is needed and no loss is taken there.
+On prose samples this wastes about 1-3 % of the tokens; packing with a block-diagonal mask costs more
+attention than that.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_twin.contracts.ports import ChatTokenizer
+from llm_twin.contracts.records import Sample
+
+# Rows are sorted by length within windows of this many micro-batches: enough to leave little padding, few
+# enough that an epoch is still well mixed.
+_WINDOW = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A tokenised sample: all its token ids, of which the first `prompt` are context and carry no loss."""
+
+    ids: tuple[int, ...]
+    prompt: int
+
+    @property
+    def targets(self) -> int:
+        """Tokens that carry loss."""
+        return len(self.ids) - self.prompt
+
+
+Batch = tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step: micro-batches whose gradients are added up."""
+
+    batches: tuple[Batch, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding, prompt and completion."""
+        return sum(len(e.ids) for batch in self.batches for e in batch)
+
+    @property
+    def targets(self) -> int:
+        """Tokens that carry loss."""
+        return sum(e.targets for batch in self.batches for e in batch)
+
+
+def tokenise(samples: Sequence[Sample], tokenizer: ChatTokenizer, longest: int) -> list[Example]:
+    """Prompt through the chat template, then the author's words and the end-of-turn token.
+
+    Samples longer than `longest` tokens are cut at the end and then have no end-of-turn token; those whose
+    prompt alone fills three quarters of it are left out, because too little of the author would remain.
+    """
+    found = []
+    for sample in samples:
+        prompt = tokenizer.encode_chat(sample.messages)
+        if len(prompt) > longest * 3 // 4:
+            continue
+        ids = [*prompt, *tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
+        found.append(Example(tuple(ids[:longest]), len(prompt)))
+    return found
+
+
+def plan(examples: Sequence[Example], tokens: int, batch_tokens: int, longest: int, seed: int) -> list[Step]:
+    """The steps of a run over about `tokens` tokens: epoch after epoch, each in its own seeded order.
+
+    A micro-batch holds at most `longest` tokens with padding; a step gathers micro-batches up to
+    `batch_tokens`.
+    """
+    order = random.Random(seed)
+    steps: list[Step] = []
+    waiting: list[Batch] = []
+    seen = 0
+    while seen < tokens:
+        for batch in _epoch(examples, longest, order):
+            waiting.append(batch)
+            if sum(len(e.ids) for b in waiting for e in b) >= batch_tokens:
+                steps.append(Step(tuple(waiting)))
+                seen, waiting = seen + steps[-1].tokens, []
+                if seen >= tokens:
+                    return steps
+    return steps
+
+
+def _epoch(examples: Sequence[Example], longest: int, order: random.Random) -> list[Batch]:
+    shuffled = list(examples)
+    order.shuffle(shuffled)
+    found: list[Batch] = []
+    size = _WINDOW * longest  # tokens of a window
+    window: list[Example] = []
+    for example in [*shuffled, None]:
+        if example is not None:
+            window.append(example)
+        if example is None or sum(len(e.ids) for e in window) >= size:
+            found += _by_length(window, longest)
+            window = []
+    order.shuffle(found)
+    return found
+
+
+def _by_length(window: Sequence[Example], longest: int) -> list[Batch]:
+    found: list[Batch] = []
+    batch: list[Example] = []
+    for example in sorted(window, key=lambda e: len(e.ids), reverse=True):
+        if batch and len(batch[0].ids) * (len(batch) + 1) > longest:
+            found.append(tuple(batch))
+            batch = []
+        batch.append(example)
+    if batch:
+        found.append(tuple(batch))
+    return found

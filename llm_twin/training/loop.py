@@ -1,0 +1,372 @@
+"""Fine-tuning, from top to bottom: freeze the base, put LoRA in it, predict the author, keep the best.
+
+LoRA: Hu et al. 2021, arXiv:2106.09685, on every linear layer of the body. AdamW: Loshchilov and Hutter 2019,
+arXiv:1711.05101. The loop is deterministic on one machine: an interrupted and resumed run ends with the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from llm_twin.config import Training
+from llm_twin.contracts import bits, prompts
+from llm_twin.contracts.bits import BitsPerByte
+from llm_twin.contracts.manifests import digest
+from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer
+from llm_twin.contracts.records import Post, Record
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import EmptyStore, MismatchError, TrainingError
+from llm_twin.training import checkpoint, loss, precision
+from llm_twin.training.data import Example, Step, plan, tokenise
+from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
+
+MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
+_CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
+_FLOOR = 0.1  # the cosine ends at this share of the learning rate, so that the last steps still count
+_DIVERGED = (
+    1.5  # loss over that of the first steps; only a broken run gets there
+)
+_SMOOTH = 5  # steps averaged before loss is compared or shown
+
+
+class Base(Protocol):
+    """What the loop needs to know of the base model."""
+
+    @property
+    def name(self) -> str:
+        """As the configuration names it."""
+
+    @property
+    def id(self) -> str:
+        """Hash of its weights."""
+
+
+class State(Record):
+    """Where a run stands; with the weights and the optimiser, all that a checkpoint needs."""
+
+    fingerprint: str
+    step: int = 0
+    tokens: int = 0
+    busy_s: float = 0.0
+    seconds: float = 0.0
+    curve: tuple[Point, ...] = ()
+    base: BitsPerByte | None = None
+    best: BitsPerByte | None = None
+    best_step: int = 0
+    worse: int = 0
+
+
+@dataclass
+class _Run:
+    """The moving parts of one run."""
+
+    config: Training
+    steps: list[Step]
+    model: Any
+    optimizer: torch.optim.Optimizer
+    accelerator: Any
+    measure: Callable[[], BitsPerByte]
+    base_name: str
+    run_dir: Path
+    progress: Progress
+    state: State
+    # Weights, moments and state agree. False only within the few milliseconds in which they are changed.
+    consistent: bool = True
+    saved_at: float = field(default_factory=time.monotonic)
+    clock: float = field(default_factory=time.monotonic)
+
+
+def run(
+    features: FeatureVersion,
+    config: Training,
+    base: Base,
+    model: Any,
+    tokenizer: ChatTokenizer,
+    scorer_for: Callable[[Any], Scorer],
+    run_dir: Path,
+    progress: Progress,
+    resume: bool = False,
+) -> TrainingReport:
+    """Train an adapter for `model` on a feature version; the best one by validation lies in
+    `report.adapter_dir`.
+
+    `model` is changed in place (LoRA layers are put into it). `resume` continues from the last checkpoint
+    in `run_dir`, to the same result as if it had never stopped. On an interrupt a checkpoint is saved
+    first.
+
+    Raises EmptyStore, TrainingError (too few samples, divergence), MismatchError (prompts, another run's
+    checkpoint).
+    """
+    examples = _examples(features, config, tokenizer)
+    steps = _plan(examples, config)
+    validation = spread(features.split("validation"), config.validation_posts)
+    if not validation:
+        raise EmptyStore(
+            f"{features.name} has no validation posts", "Collect more posts and build the features again"
+        )
+    torch.manual_seed(config.seed)
+    threads = precision.use_physical_cores()
+    model, optimizer, accelerator = _prepare(model, config)
+    author = features.manifest.prompt.author
+    state = State(
+        fingerprint=digest(
+            [
+                features.manifest.content_id,
+                base.id,
+                config.model_dump(mode="json"),
+                threads,
+                package_versions(),
+            ]
+        )
+    )
+    scorer = scorer_for(model)
+    this = _Run(
+        config=config,
+        steps=steps,
+        model=model,
+        optimizer=optimizer,
+        accelerator=accelerator,
+        measure=lambda: bits.measure(scorer, tokenizer, validation, author),
+        base_name=base.name,
+        run_dir=run_dir,
+        progress=progress,
+        state=state,
+    )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    last = checkpoint.newest(run_dir) if resume else None
+    if last is not None:
+        _restore(this, last)
+    else:
+        checkpoint.clear(run_dir)
+    try:
+        stopped_early = _train(this)
+    except KeyboardInterrupt:
+        _save(this)
+        raise
+    return _finish(this, stopped_early)
+
+
+def _train(run: _Run) -> bool:
+    """Step after step to the end of the plan, or until `patience` measures in a row were no better."""
+    total = len(run.steps)
+    due = {round(total * i / run.config.evaluations) for i in range(run.config.evaluations + 1)}
+    run.progress.start("train", total=sum(s.tokens for s in run.steps))
+    run.progress.advance(run.state.tokens)
+    while True:
+        measured = any(p.step == run.state.step and p.bits_per_byte is not None for p in run.state.curve)
+        if run.state.step in due and not measured:
+            _evaluate(run)
+        if run.state.step == total:
+            return False
+        if run.state.worse >= run.config.patience:
+            return True
+        _step(run, run.steps[run.state.step])
+        if time.monotonic() - run.saved_at >= run.config.checkpoint_s:
+            _save(run)
+
+
+def _step(run: _Run, step: Step) -> None:
+    """One optimiser step: forward and backward over its micro-batches, then Adam."""
+    start = time.monotonic()
+    body, head = loss.body_and_head(run.model)
+    device = run.accelerator.device
+    run.model.train()
+    nats = 0.0
+    # Several processes deal the micro-batches among themselves and add their gradients up afterwards.
+    for batch in step.batches[run.accelerator.process_index :: run.accelerator.num_processes]:
+        ids, positions, targets = loss.tensors(batch, device)
+        with run.accelerator.autocast():
+            hidden = loss.hidden_states(body, ids, positions)
+            batch_nats, gradient = loss.chunked_cross_entropy(head, hidden, targets)
+        torch.autograd.backward(hidden, gradient / step.targets)
+        nats += batch_nats
+    parameters = [p for p in run.model.parameters() if p.requires_grad]
+    if run.accelerator.num_processes > 1:
+        for p in parameters:
+            p.grad = run.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
+        nats = float(run.accelerator.reduce(torch.tensor(nats, device=device), "sum"))
+    mean = nats / step.targets
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, _CLIP))
+    _check(run.state, mean, norm)
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.config.learning_rate * schedule(
+            run.state.step, len(run.steps), run.config.warmup_share
+        )
+    tokens = run.state.tokens + step.tokens
+    run.consistent = False
+    run.optimizer.step()
+    run.state = run.state.model_copy(
+        update={
+            "step": run.state.step + 1,
+            "tokens": tokens,
+            "busy_s": run.state.busy_s + time.monotonic() - start,
+            "curve": (*run.state.curve, Point(step=run.state.step + 1, tokens=tokens, loss=mean)),
+        }
+    )
+    run.consistent = True
+    run.optimizer.zero_grad(set_to_none=True)
+    run.progress.advance(step.tokens, note=_note(run.state))
+
+
+def schedule(step: int, steps: int, warmup_share: float) -> float:
+    """Share of the learning rate at a step: linear up over the warm-up, then a cosine down to a tenth."""
+    warmup = math.ceil(steps * warmup_share)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    return _FLOOR + (1 - _FLOOR) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _check(state: State, mean: float, norm: float) -> None:
+    fix = "Lower training.learning_rate, or set training.precision to fp32"
+    if not (math.isfinite(mean) and math.isfinite(norm)):
+        raise TrainingError(
+            f"Training broke at step {state.step + 1}: loss {mean}, gradient norm {norm}", fix
+        )
+    losses = [p.loss for p in state.curve if p.loss is not None]
+    first, last = losses[:_SMOOTH], losses[-_SMOOTH:]
+    if len(losses) >= 2 * _SMOOTH and sum(last) > _DIVERGED * sum(first):
+        raise TrainingError(
+            f"Training diverged by step {state.step + 1}: loss {sum(last) / _SMOOTH:.2f}, "
+            f"from {sum(first) / _SMOOTH:.2f} at its start",
+            fix,
+        )
+
+
+def _evaluate(run: _Run) -> None:
+    """Validation bits per byte; the best weights so far go to disk. Before step 1 this measures the base."""
+    found = run.measure()
+    state = run.state
+    point = next((p for p in state.curve if p.step == state.step), Point(step=0, tokens=0, loss=None))
+    point = point.model_copy(update={"bits_per_byte": found.value})
+    update: dict[str, Any] = {"curve": (*(p for p in state.curve if p.step != state.step), point)}
+    if state.step == 0:  # LoRA starts as the identity, so this is the base itself
+        update["base"] = found
+    elif state.best is None or found.value < state.best.value:
+        checkpoint.save_adapter(run.model, run.run_dir / "best", run.base_name)
+        update |= {"best": found, "best_step": state.step, "worse": 0}
+    else:
+        update["worse"] = state.worse + 1
+    run.state = state.model_copy(update=update)
+    run.progress.say(f"step {state.step}: validation {found.value:.4f} bits per byte")
+
+
+def _note(state: State) -> str:
+    losses = [p.loss for p in state.curve if p.loss is not None][-_SMOOTH:]
+    measured = [p.bits_per_byte for p in state.curve if p.bits_per_byte is not None]
+    shown = f"  bpb {measured[-1]:.3f}" if measured else ""
+    return f"loss {sum(losses) / len(losses):.2f}{shown}  {state.tokens / state.busy_s:.0f} tok/s"
+
+
+def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, Any]:
+    from accelerate import Accelerator
+    from peft import LoraConfig, get_peft_model
+
+    half = next(model.parameters()).dtype == torch.bfloat16
+    accelerator = Accelerator(mixed_precision="bf16" if half else "no")
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules="all-linear",
+    )
+    model = get_peft_model(model, lora).to(accelerator.device)
+    parameters = list(checkpoint.trainable(model).values())
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return model, optimizer, accelerator
+
+
+def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokenizer) -> list[Example]:
+    manifest = features.manifest
+    if manifest.prompt.version != prompts.PROMPT_VERSION:
+        raise MismatchError(
+            f"{features.name} was built with prompt version {manifest.prompt.version}, this program "
+            f"uses {prompts.PROMPT_VERSION}",
+            "Build the features again: llm-twin features build",
+        )
+    samples = [s for s in features.samples if s.split == "train"]
+    if not samples:
+        raise EmptyStore(
+            f"{features.name} holds no training samples", "Collect more posts and build the features again"
+        )
+    examples = tokenise(samples, tokenizer, config.sequence_tokens)
+    if len(examples) < MIN_SAMPLES:
+        raise TrainingError(
+            f"{features.name} holds {len(examples)} training samples of usable length, "
+            f"at least {MIN_SAMPLES} are needed",
+            "Collect more posts, or raise training.sequence_tokens",
+        )
+    return examples
+
+
+def _plan(examples: Sequence[Example], config: Training) -> list[Step]:
+    tokens = math.ceil(config.epochs * sum(len(e.ids) for e in examples))
+    if config.max_tokens is not None:
+        tokens = min(tokens, config.max_tokens)
+    return plan(examples, tokens, config.batch_tokens, config.sequence_tokens, config.seed)
+
+
+def spread(posts: Sequence[Post], most: int) -> list[Post]:
+    """At most `most` posts, evenly over the sequence: measuring all of a long split takes minutes."""
+    if len(posts) <= most:
+        return list(posts)
+    return [posts[round((i + 0.5) * len(posts) / most - 0.5)] for i in range(most)]
+
+
+def _save(run: _Run) -> None:
+    if not (run.consistent and run.accelerator.is_main_process):
+        return
+    now = time.monotonic()
+    run.state = run.state.model_copy(update={"seconds": run.state.seconds + now - run.clock})
+    run.clock = run.saved_at = now
+    checkpoint.save(run.run_dir, run.state.step, run.model, run.optimizer, run.state)
+
+
+def _restore(run: _Run, folder: Path) -> None:
+    state = State.model_validate_json(checkpoint.load(folder, run.model, run.optimizer))
+    if state.fingerprint != run.state.fingerprint:
+        raise MismatchError(
+            f"The interrupted run in {run.run_dir} had other features, settings, package versions or threads",
+            "Start anew without --resume",
+        )
+    run.state = state
+    run.progress.say(f"Resumed at step {state.step} of {len(run.steps)}")
+
+
+def _finish(run: _Run, stopped_early: bool) -> TrainingReport:
+    state = run.state
+    assert state.base is not None
+    assert state.best is not None
+    target = run.run_dir / "adapter"
+    if target.exists():
+        shutil.rmtree(target)
+    (run.run_dir / "best").rename(target)
+    write_curves(run.run_dir, state.curve)
+    checkpoint.clear(run.run_dir)
+    return TrainingReport(
+        adapter_dir=target,
+        tokens=state.tokens,
+        tokens_per_s=state.tokens / state.busy_s,
+        peak_rss_mb=peak_rss_mb(),
+        seconds=state.seconds + time.monotonic() - run.clock,
+        bits_per_byte={"base": state.base, "adapter": state.best},
+        curve=state.curve,
+        best_step=state.best_step,
+        stopped_early=stopped_early,
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that the weights depend on, for the manifest."""
+    return {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")}

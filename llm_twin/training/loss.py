@@ -1,0 +1,72 @@
+"""Completion-only cross entropy that never holds logits for more than a slice of positions.
+
+A vocabulary of 49,152 makes the logits of 2,048 tokens 400 MB, and their gradient as much again. Here the
+body of the model runs as usual; then, slice by slice over the positions that carry loss, the logits, the
+loss and the gradient with respect to the hidden state are computed and dropped. What remains to
+back-propagate is one gradient of the size of the hidden states. The same idea as Liger Kernel's fused
+linear cross entropy (Hsu et al. 2024, arXiv:2410.10989), in plain PyTorch. The output head is frozen, so no
+gradient of its weights is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llm_twin.errors import TrainingError
+from llm_twin.training.data import Batch
+
+_SLICE = 256  # positions whose logits exist at once: 50 MB at 49,152 words
+
+
+def body_and_head(model: Any) -> tuple[Any, Any]:
+    """The part of a causal language model that gives hidden states, and its output head.
+
+    Raises TrainingError for a model that changes its logits after the head: the loss here would be another
+    one.
+    """
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    for name, neutral in (("final_logit_softcapping", None), ("logits_scaling", 1), ("logit_scale", 1)):
+        value = getattr(plain.config, name, neutral)
+        if value not in (neutral, None):
+            raise TrainingError(
+                f"This base model has {name} = {value}, which the training loss does not know",
+                "Choose another base model",
+            )
+    return plain.base_model, plain.get_output_embeddings()
+
+
+def tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """(ids, positions, targets): inputs [rows, longest - 1], flat positions with loss, their next tokens."""
+    width = max(len(e.ids) for e in batch) - 1
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    positions: list[int] = []
+    targets: list[int] = []
+    for row, example in enumerate(batch):
+        ids[row, : len(example.ids) - 1] = torch.tensor(example.ids[:-1])
+        positions += range(row * width + example.prompt - 1, row * width + len(example.ids) - 1)
+        targets += example.ids[example.prompt :]
+    return ids.to(device), torch.tensor(positions, device=device), torch.tensor(targets, device=device)
+
+
+def hidden_states(body: Any, ids: Tensor, positions: Tensor) -> Tensor:
+    """Hidden states at the positions that carry loss, shape [positions, width of the model]."""
+    hidden: Tensor = body(input_ids=ids, use_cache=False).last_hidden_state
+    return hidden.flatten(0, 1).index_select(0, positions)
+
+
+def chunked_cross_entropy(head: Any, hidden: Tensor, targets: Tensor) -> tuple[float, Tensor]:
+    """(loss, gradient): the summed cross entropy in nats, and its gradient with respect to `hidden`."""
+    total = 0.0
+    gradient = torch.empty_like(hidden)
+    for at in range(0, len(targets), _SLICE):
+        part = hidden[at : at + _SLICE].detach().requires_grad_()
+        with torch.enable_grad():
+            loss = torch.nn.functional.cross_entropy(
+                head(part).float(), targets[at : at + _SLICE], reduction="sum"
+            )
+        gradient[at : at + _SLICE] = torch.autograd.grad(loss, part)[0]
+        total += loss.item()
+    return total, gradient

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_twin.collect import Library
+from llm_twin.collect.urls import canonical
+from llm_twin.contracts.records import Post
+from llm_twin.errors import CollectError, WorkspaceError
+
+
+def post(path: str = "a", text: str = "Some words.", date: str | None = "2020-01-01", title: str = "A") -> Post:
+    url = f"https://example.org/{path}"
+    return Post(
+        id=Post.id_of(canonical(url)),
+        url=url,
+        title=title,
+        published_at=date,
+        markdown=text,
+        revision=Post.revision_of(title, text),
+        author="Ann",
+        tags=("tea", "größe"),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "twin" / "library.db"
+
+
+def test_opening_and_reading_make_no_file(path: Path) -> None:
+    with Library(path) as library:
+        assert library.posts() == []
+        assert library.history("x") == []
+        assert library.counts().posts == 0
+        assert not library.mark_removed("x")
+        assert library.compare(post()) == "new"
+    assert not path.parent.exists()
+
+
+def test_a_post_comes_back_as_it_was_stored_after_reopening(path: Path) -> None:
+    with Library(path) as library:
+        assert library.upsert(post()) == "new"
+    with Library(path) as library:
+        assert library.posts() == [post()]
+
+
+def test_the_same_text_is_unchanged_and_another_is_a_revision(path: Path) -> None:
+    days = iter(["2024-01-01", "2024-01-01", "2024-02-02", "2024-02-02"])
+    with Library(path, now=lambda: next(days)) as library:
+        library.upsert(post())
+        assert library.upsert(post()) == "unchanged"
+        assert library.upsert(post(text="Other words.")) == "changed"
+        assert library.posts()[0].markdown == "Other words."
+        history = library.history(post().id)
+    assert [(r.markdown, r.seen_at) for r in history] == [
+        ("Some words.", "2024-01-01"),
+        ("Other words.", "2024-02-02"),
+    ]
+
+
+def test_posts_come_oldest_first_whatever_their_offset(path: Path) -> None:
+    late = "2020-01-01T23:00:00-05:00"  # the second of January in UTC
+    with Library(path) as library:
+        for name, date in {"c": late, "b": "2020-01-02T03:00:00+00:00", "a": "2020-01-01", "z": None}.items():
+            library.upsert(post(name, date=date, text=name))
+        assert [p.markdown for p in library.posts()] == ["z", "a", "b", "c"]
+
+
+def test_a_post_is_found_by_url_id_and_start_of_id(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(post("a"))
+        library.upsert(post("b"))
+        wanted = post("a")
+        for key in (wanted.id, wanted.id[:6], wanted.url, "http://www.example.org/a/?utm_source=x"):
+            assert library.get(key) == wanted
+        with pytest.raises(CollectError, match="No post in library.db for 'nothing'"):
+            library.get("nothing")
+        with pytest.raises(CollectError, match="2 posts in"):
+            library.get("")
+
+
+def test_a_removed_post_leaves_the_list_and_keeps_its_history(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(post())
+        assert library.mark_removed(post().id)
+        assert not library.mark_removed(post().id)
+        assert library.posts() == []
+        assert library.urls() == []
+        assert library.posts(include_removed=True) == [post()]
+        assert len(library.history(post().id)) == 1
+        assert (library.counts().posts, library.counts().removed) == (0, 1)
+        assert library.upsert(post()) == "changed", "it is back"
+        assert library.posts() == [post()]
+        assert len(library.history(post().id)) == 1
+
+
+def test_a_second_connection_reads_while_the_first_is_open(path: Path) -> None:
+    with Library(path) as writer, Library(path) as reader:
+        writer.upsert(post("a"))
+        assert len(reader.posts()) == 1
+        writer.upsert(post("b", text="b"))
+        assert len(reader.posts()) == 2
+
+
+def test_a_killed_writer_leaves_every_post_that_it_had_stored(path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from llm_twin.collect import Library
+from llm_twin.contracts.records import Post
+library = Library(Path({str(path)!r}))
+for n in range(5):
+    text = f"words {{n}}"
+    library.upsert(Post(id=f"{{n:012d}}", url=f"https://a.org/{{n}}", title="t", published_at=None, markdown=text,
+                        revision=Post.revision_of("t", text)))
+db = library._open()
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE posts SET title = 'half-made'")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -9
+    with Library(path) as library:
+        assert [p.title for p in library.posts()] == ["t"] * 5
+        assert library.upsert(post()) == "new"
+
+
+def test_what_is_no_library_is_one_clear_error(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("this is no database, and long enough to be read as one" * 20)
+    with Library(path) as library, pytest.raises(WorkspaceError, match="cannot be read as a library"):
+        library.posts()
+
+
+def test_a_newer_library_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with Library(path) as library, pytest.raises(WorkspaceError, match="newer llm-twin"):
+        library.posts()

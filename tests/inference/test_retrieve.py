@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from doubles import ExactIndex, HashEmbedder
+
+from llm_twin.config import Config, Retrieval
+from llm_twin.contracts.ports import Filter
+from llm_twin.contracts.records import Post
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import MismatchError
+from llm_twin.inference.retrieve import Retriever
+
+
+def test_hits_point_at_real_spans_and_hold_the_true_cosine(
+    retriever: Retriever, features: FeatureVersion, embedder: HashEmbedder
+) -> None:
+    query = "How did you mend the spout of the kettle?"
+    hits = retriever.search(query, 6, by="chunk")
+    assert hits[0].title == "The brass kettle"
+    for hit in hits:
+        assert features.posts[hit.post_id].markdown[hit.start : hit.end] == hit.text
+        chunk = features.chunks[hit.chunk_id]
+        expected = float(embedder.embed([chunk.indexed_text])[0] @ embedder.embed([query])[0])
+        assert hit.cosine == pytest.approx(expected, abs=1e-5)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+
+
+def test_by_post_gives_each_post_once_with_its_best_chunk(retriever: Retriever) -> None:
+    query = "herons and the loft ladder"
+    by_chunk = retriever.search(query, 50, by="chunk")
+    by_post = retriever.search(query, 3)
+    assert len({h.post_id for h in by_post}) == len(by_post) == 3
+    for hit in by_post:
+        assert hit == next(h for h in by_chunk if h.post_id == hit.post_id)
+
+
+def test_a_filter_keeps_a_post_out(retriever: Retriever, posts: list[Post]) -> None:
+    query = "brass kettle spout"
+    first = retriever.search(query, 1)[0].post_id
+    assert first == posts[0].id
+    rest = retriever.search(query, 10, where=Filter(without_posts=frozenset({first})))
+    assert rest
+    assert first not in {h.post_id for h in rest}
+
+
+@pytest.mark.parametrize("query", ["", "  \n"])
+def test_an_empty_query_finds_nothing(retriever: Retriever, query: str) -> None:
+    assert retriever.search(query, 5) == []
+
+
+def test_another_embedder_is_refused_naming_both(features: FeatureVersion) -> None:
+    class Other(HashEmbedder):
+        name, id = "other", "other-9"
+
+    index = ExactIndex(list(features.chunks.values()), features.vectors)
+    with pytest.raises(MismatchError, match=r"hash-256.*other-9.*features build"):
+        Retriever(features, index, Other(), Config().retrieval)
+
+
+def test_the_query_is_embedded_once_for_search_and_confidence(features: FeatureVersion) -> None:
+    class Counting(HashEmbedder):
+        seen: list[str]
+
+        def embed(self, texts: object, progress: object = None) -> np.ndarray:  # type: ignore[override]
+            self.seen += list(texts)  # type: ignore[call-overload]
+            return super().embed(list(texts))  # type: ignore[call-overload]
+
+    embedder = Counting()
+    embedder.seen = []
+    index = ExactIndex(list(features.chunks.values()), features.vectors)
+    retriever = Retriever(features, index, embedder, Retrieval())
+    for _ in range(2):
+        retriever.confidence("kettle", retriever.search("kettle", 5))
+    assert embedder.seen.count("kettle") == 1
+    assert len(embedder.seen) == len(set(embedder.seen)), "sentences of a passage are embedded once"
