@@ -12,6 +12,7 @@ import hashlib
 import io
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,10 @@ def load_model(base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = No
         from peft import PeftModel
 
         try:
-            model = PeftModel.from_pretrained(model, adapter)
+            with warnings.catch_warnings():
+                # peft still asks transformers by the old name; nothing that a user could change.
+                warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+                model = PeftModel.from_pretrained(model, adapter)
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MismatchError(

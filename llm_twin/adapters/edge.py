@@ -112,9 +112,8 @@ class EdgeIndex:
         legs = [
             edge.Prefetch(depth, query, filter=condition) for query in (_nearest(vector), self._words(text))
         ]
-        return self._run(
-            edge.QueryRequest(k, query=edge.Fusion.Rrf(RRF_K), prefetches=legs, with_payload=True)
-        )
+        fusion: Any = edge.Fusion.Rrf(RRF_K)  # the package's stubs do not know it as a query
+        return self._run(edge.QueryRequest(k, query=fusion, prefetches=legs, with_payload=True))
 
     def dense(self, vector: Vectors, k: int, where: Filter | None = None) -> list[Ranked]:
         """By cosine similarity."""

@@ -28,7 +28,6 @@ class Crawl:
         entries: what the feeds say about a page, by canonical url.
         refusals: addresses that gave no page.
         gone: canonical urls that answered 404 or 410.
-        unchanged: pages that had not changed since they were last asked for.
     """
 
     def __init__(self, client: Client, config: Collect, start: str, known: Iterable[str] = ()) -> None:
@@ -38,7 +37,6 @@ class Crawl:
         self.entries: dict[str, Entry] = {}
         self.refusals: list[Refusal] = []
         self.gone: set[str] = set()
-        self.unchanged = 0
         self._known = list(known)
         self._seen: set[str] = set()
         self._read: set[str] = set()
@@ -144,7 +142,6 @@ class Crawl:
         if root is None:
             self.refusals.append(Refusal(fetched.url, "empty page"))
             return None
-        self.unchanged += fetched.unchanged
         self._read.add(urls.canonical(fetched.url))
         if depth < self._config.max_depth:
             self._add((u for u in page.links(root, fetched.url) if urls.same_site(u, fetched.url)), depth + 1)

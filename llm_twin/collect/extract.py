@@ -114,16 +114,18 @@ def _byline(element: HtmlElement) -> bool:
 
 
 def _title(root: HtmlElement, meta: Meta, entry: Entry | None) -> str:
-    """The feed's title; else the longest heading that the page's own title contains; else that title."""
+    """The feed's title; else the longest heading that the page's own title contains; else that title.
+
+    A page without a title of its own has its first heading's.
+    """
     if entry and entry.title:
         return entry.title
     said = _plain(meta.title), _plain(root.findtext(".//title") or "")
-    found = ""
-    for heading in root.iter(*_HEADINGS):
-        text = " ".join("".join(heading.itertext()).split())
-        if len(text) > len(found) and any(_plain(text) in s for s in said) and not _of_site(heading):
-            found = text
-    return found or meta.title
+    own = [h for h in root.iter(*_HEADINGS) if not _of_site(h)]
+    headings = [" ".join("".join(h.itertext()).split()) for h in own]
+    if not any(said):
+        return next((h for h in headings if h), "")
+    return max((h for h in headings if any(_plain(h) in s for s in said)), key=len, default="") or meta.title
 
 
 def _of_site(heading: HtmlElement) -> bool:

@@ -72,10 +72,10 @@ def _json_feed(body: bytes, base: str) -> Feed:
         found = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return Feed(None, ())
-    items = found.get("items") if isinstance(found, dict) else None
-    entries = [_json_entry(i, base) for i in items or [] if isinstance(i, dict)]
-    site = found.get("home_page_url") if isinstance(found, dict) else None
-    return Feed(urls.clean(str(site or ""), base), tuple(e for e in entries if e))
+    if not isinstance(found, dict) or not isinstance(found.get("items"), list):
+        return Feed(None, ())
+    entries = [_json_entry(i, base) for i in found["items"] if isinstance(i, dict)]
+    return Feed(urls.clean(str(found.get("home_page_url") or ""), base), tuple(e for e in entries if e))
 
 
 def _json_entry(item: dict[str, Any], base: str) -> Entry | None:

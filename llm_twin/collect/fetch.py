@@ -32,6 +32,7 @@ _TRIES = 4  # of a request that is answered with 429 or 503
 _LONGEST_WAIT_S = 60.0  # of one back-off, whatever Retry-After asks for
 _SLOW = 6  # an answer may take this many timeouts in all, so that one byte a second cannot hold a crawl
 _ROBOTS_BYTES = 512 * 1024  # RFC 9309, 2.5: at least 500 KiB must be read
+_DRAINED = 64 * 1024  # bytes of an unused answer that are cheaper to read than a new connection
 _BUSY = frozenset({429, 503})
 _GONE = {404: "not found (404)", 410: "gone (410)"}
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
@@ -155,6 +156,8 @@ class Client:
         self.requests += 1
         with self._http.stream("GET", url, headers=headers) as answer:
             status = answer.status_code
+            if status != 200:
+                _drain(answer)
             if status == 304 and kept:
                 return Fetched(url, url, kept.content_type, kept.body, unchanged=True)
             if status in _BUSY:
@@ -215,6 +218,15 @@ class Client:
                 text = b""
             self._robots[origin] = Protego.parse(text.decode("utf-8", "replace"))
         return self._robots[origin]
+
+
+def _drain(answer: httpx.Response) -> None:
+    """Read a short answer that is not used to its end, so that its connection can be used again."""
+    size = 0
+    for part in answer.iter_raw():
+        size += len(part)
+        if size > _DRAINED:
+            return
 
 
 def _origin(url: str) -> str:

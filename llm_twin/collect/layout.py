@@ -38,7 +38,8 @@ _KNOWN = (
         f".//*[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"
         for name in str.split(
             "entry-content post-content article-content post-body article-body gh-content "
-            "post__content article__content entry__content blog-post-content content-body markdown-body body-markup"
+            "post__content article__content entry__content blog-post-content content-body markdown-body "
+            "body-markup"
         )
     ),
 )

@@ -19,6 +19,7 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _HEAD_BYTES = 4096  # in which a page's own charset is looked for
 _REFRESH_TO = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
+_HEAD = frozenset({"title", "meta", "link", "script", "style", "base", "noscript", "template"})
 _LATIN = frozenset({"ascii", "iso8859-1"})  # read as windows-1252, as the WHATWG encoding standard has it
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 ARTICLE_TYPES = frozenset(
@@ -80,9 +81,25 @@ def parse(text: str) -> HtmlElement | None:
     cleaned = _NOT_TEXT.sub("", text)
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=False)
     try:
-        return html.document_fromstring(cleaned.encode("utf-8", "replace"), parser=parser)
+        root = html.document_fromstring(cleaned.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         return None
+    _open_body(root)
+    return root
+
+
+def _open_body(root: HtmlElement) -> None:
+    """Move what the parser left in the head into the body.
+
+    A page may leave out its body tag; libxml2 then does not know that `<main>` or `<article>` begin the body.
+    """
+    head, body = root.find("head"), root.find("body")
+    stray = next((n for n, e in enumerate(head) if e.tag not in _HEAD), None) if head is not None else None
+    if body is None:
+        body = root.makeelement("body")
+        root.append(body)
+    if head is not None and stray is not None:
+        body[:0] = list(head[stray:])
 
 
 def links(root: HtmlElement, url: str) -> list[str]:

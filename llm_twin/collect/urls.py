@@ -1,8 +1,8 @@
 """Addresses: one spelling for asking, one for identity, and which addresses belong to a site.
 
-`clean` is the spelling that is asked for; `canonical` is the identity of a page: http and https, www, a trailing
-slash, index.html, tracking parameters and fragments make no twins. Percent-encoding follows RFC 3986, section
-6.2.2 (unreserved characters are not encoded, hex digits are upper case).
+`clean` is the spelling that is asked for; `canonical` is the identity of a page: http and https, www, a
+trailing slash, index.html, tracking parameters and fragments make no twins. Percent-encoding follows
+RFC 3986, section 6.2.2 (unreserved characters are not encoded, hex digits are upper case).
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def clean(url: str, base: str = "") -> str | None:
         base: the address that a relative `url` stands on.
     """
     url = re.sub(r"[\x00-\x20]+", "", url) if base else url.strip()
+    if not url:
+        return None
     try:
         split = urlsplit(urljoin(base, url) if base else url)
         port = split.port

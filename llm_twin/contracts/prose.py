@@ -47,7 +47,7 @@ class Block:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable("table")
+    return MarkdownIt("commonmark").enable("table").disable("inline")  # blocks only: twice as fast
 
 
 def blocks(markdown: str) -> list[Block]:

@@ -1,1 +1,5 @@
-"""Measures what a version is worth."""
+"""The evaluation room: how well each system predicts the author's held-out words, and the gate."""
+
+from llm_twin.evaluation.scoreboard import EvaluationReport, Gain, run
+
+__all__ = ["EvaluationReport", "Gain", "run"]

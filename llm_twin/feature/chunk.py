@@ -88,7 +88,7 @@ def _with_gaps(text: str) -> Iterator[Block]:
 def _cut(
     text: str, start: int, end: int, cuts: tuple[re.Pattern[str], ...], count: Count, limit: int
 ) -> Iterator[tuple[int, int, int]]:
-    """(start, end, tokens) of pieces of at most `limit` tokens: cut at each pattern in turn, at last in halves."""
+    """(start, end, tokens) of pieces of at most `limit` tokens: cut by each pattern in turn, then halved."""
     tokens = count(text[start:end])
     if tokens <= limit or end - start < 2:
         yield start, end, tokens

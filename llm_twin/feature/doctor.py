@@ -9,6 +9,7 @@ from llm_twin.contracts.prose import join, prose
 from llm_twin.contracts.records import Post, Sample, Split
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.dedup import text_hash
+from llm_twin.feature.notes import plain, wordy
 
 # A style mark, and how it is found. The rate of each is counted per character.
 _MARKS = {
@@ -81,10 +82,10 @@ def _across_splits(version: FeatureVersion) -> Iterable[str]:
 
 
 def _shifted_style(version: FeatureVersion) -> Iterable[str]:
-    """Compares the targets with all prose of the posts that they come from."""
+    """Compares the targets with all prose of their posts, short and long paragraphs alike."""
     used = {s.post_id for s in version.samples}
     posts: list[Post] = [post for post in version.posts.values() if post.id in used]
-    source = "\n".join(prose(post.markdown) for post in posts)
+    source = "\n".join(p for post in posts for p in prose(post.markdown).split("\n\n") if wordy(plain(p)))
     targets = "\n".join(sample.completion for sample in version.samples)
     if not source or not targets:
         return

@@ -1,4 +1,4 @@
-"""Embeddings of chunks, kept by the text's hash: only what is new is embedded; an interruption loses little."""
+"""Embeddings of chunks, kept by the text's hash: only the new is embedded, an interruption loses little."""
 
 from __future__ import annotations
 

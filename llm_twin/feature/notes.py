@@ -20,6 +20,7 @@ _PHRASE_WORDS, _NAME_WORDS = 3, 4
 _WORDS_A_PHRASE = 8  # a key phrase for so many words of the paragraph
 _ORDERS = 16  # orders that are tried when the first one copies a longer run
 _LEAST_ITEMS = 4
+_LETTERS = 0.8  # least share of letters: prose has at least this much, most unfenced code has less
 
 # Function words, and verbs and adverbs that say nothing alone; written for this file.
 _STOP = """
@@ -98,6 +99,12 @@ def plain(markdown: str) -> str:
     """A paragraph's words without Markdown's marks: link texts stay, addresses, images and inline code go."""
     text = _TAG.sub(" ", _LINK.sub(r"\1", _IMAGE.sub(" ", _CODE.sub(" ; ", markdown))))
     return _EMPHASIS.sub("", text)
+
+
+def wordy(text: str) -> bool:
+    """Whether the text is made of words: code that lost its fence, tables and drawings are not."""
+    solid = [c for c in text if not c.isspace()]
+    return sum(c.isalpha() for c in solid) >= _LETTERS * max(1, len(solid))
 
 
 def copied_run(notes_text: str, source: str, length: int = MAX_COPIED + 1) -> bool:

@@ -54,14 +54,15 @@ def question(title: str, heading: str, key: str, vocabulary: Container[str] = fr
     first = words[0].casefold() if words else ""
     if subject.endswith("?") and not heading:
         return subject
+    forms: tuple[str, ...] = about
     if first in _CLAUSE_WORD and not subject.endswith("?"):
         forms, subject = clause, _lowered(subject)
     elif first == "on" and len(words) > 1:
-        forms, subject = about, _inner(" ".join(words[1:]), vocabulary)
+        subject = _inner(" ".join(words[1:]), vocabulary)
     elif not words or first in _PREPOSITION or subject.endswith("?") or _may_be_sentence(subject):
         forms = quoted
     else:
-        forms, subject = about, _inner(subject, vocabulary)
+        subject = _inner(subject, vocabulary)
     number = int.from_bytes(hashlib.sha256(f"question:{key}".encode()).digest()[:8], "big")
     return forms[number % len(forms)].format(subject, title.strip())
 

@@ -20,14 +20,13 @@ from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.prose import PROSE, Block, blocks, join, prose
 from llm_twin.contracts.records import Chunk, Message, Post, Sample, Span, Split, Task
 from llm_twin.feature.chunk import heading_text
-from llm_twin.feature.notes import notes, plain
+from llm_twin.feature.notes import notes, plain, wordy
 from llm_twin.feature.questions import question
 
 WRITE_WORDS = 900  # of a post's prose; about what a training sequence of 1,024 tokens can hold, and some more
 PARAGRAPH_WORDS = (30, 200)
 ANSWERS_A_POST = 3
 _PASSAGES = (2, 4)
-_LETTERS = 0.85  # least share of letters among the characters of prose
 _GOLD = 2  # chunks of the paragraph's own post that are shown at most
 
 
@@ -107,7 +106,7 @@ def _rewrite(
 def _answer(
     post: Post, split: Split, author: str, found: Sequence[_Paragraph], library: _Library
 ) -> Iterator[Sample]:
-    leading = [p for p in found if p.leads and _wordy(p.heading or post.title)] if post.title else []
+    leading = [p for p in found if p.leads and wordy(p.heading or post.title)] if post.title else []
     for paragraph in leading[:ANSWERS_A_POST]:
         key = f"{post.id}:{paragraph.span[0]}"
         passages = _passages(post, paragraph.span, key, library)
@@ -155,12 +154,7 @@ def _is_prose(markdown: str, block: Block) -> bool:
     least, most = PARAGRAPH_WORDS
     if block.kind != "paragraph" or text.startswith("[^") or not least <= len(text.split()) <= most:
         return False
-    return _wordy(plain(text))
-
-
-def _wordy(text: str) -> bool:
-    solid = [c for c in text if not c.isspace()]
-    return sum(c.isalpha() for c in solid) >= _LETTERS * max(1, len(solid))
+    return wordy(plain(text))
 
 
 def _library(

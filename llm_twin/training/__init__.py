@@ -3,8 +3,9 @@
 Importing it loads torch; compose does so when it is needed.
 """
 
+from llm_twin.training.checkpoint import clear as discard_checkpoints
 from llm_twin.training.loop import package_versions, run
 from llm_twin.training.precision import choose as choose_precision
 from llm_twin.training.report import Point, TrainingReport
 
-__all__ = ["Point", "TrainingReport", "choose_precision", "package_versions", "run"]
+__all__ = ["Point", "TrainingReport", "choose_precision", "discard_checkpoints", "package_versions", "run"]

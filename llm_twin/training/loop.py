@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -29,13 +30,12 @@ from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import checkpoint, loss, precision
 from llm_twin.training.data import Example, Step, plan, tokenise
 from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
+from llm_twin.workspace import atomic_folder
 
 MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
 _CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
 _FLOOR = 0.1  # the cosine ends at this share of the learning rate, so that the last steps still count
-_DIVERGED = (
-    1.5  # loss over that of the first steps; only a broken run gets there
-)
+_DIVERGED = 1.5  # loss over that of the first steps; only a broken run gets there
 _SMOOTH = 5  # steps averaged before loss is compared or shown
 
 
@@ -153,6 +153,7 @@ def run(
     except KeyboardInterrupt:
         _save(this)
         raise
+    _save(this)
     return _finish(this, stopped_early)
 
 
@@ -281,7 +282,10 @@ def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, 
         lora_dropout=config.dropout,
         target_modules="all-linear",
     )
-    model = get_peft_model(model, lora).to(accelerator.device)
+    with warnings.catch_warnings():
+        # peft still asks transformers by the old name; nothing that a user could change.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+        model = get_peft_model(model, lora).to(accelerator.device)
     parameters = list(checkpoint.trainable(model).values())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     return model, optimizer, accelerator
@@ -348,12 +352,12 @@ def _finish(run: _Run, stopped_early: bool) -> TrainingReport:
     state = run.state
     assert state.base is not None
     assert state.best is not None
+    # Until the adapter is sealed elsewhere the run stays as it is: what follows may be interrupted too.
     target = run.run_dir / "adapter"
-    if target.exists():
-        shutil.rmtree(target)
-    (run.run_dir / "best").rename(target)
+    shutil.rmtree(target, ignore_errors=True)
+    with atomic_folder(target) as folder:
+        shutil.copytree(run.run_dir / "best", folder, dirs_exist_ok=True)
     write_curves(run.run_dir, state.curve)
-    checkpoint.clear(run.run_dir)
     return TrainingReport(
         adapter_dir=target,
         tokens=state.tokens,

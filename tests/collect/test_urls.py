@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_twin.collect import urls
@@ -64,8 +64,12 @@ def test_a_site_is_its_host_and_a_personal_area_is_a_site_of_its_own() -> None:
 
 
 def test_downloads_and_feeds_are_not_pages() -> None:
-    assert not any(urls.may_be_page(f"http://a.org{p}") for p in ("/i.PNG", "/x.tar.gz", "/feed/", "/feed.xml"))
-    assert all(urls.may_be_page(f"http://a.org{p}") for p in ("/", "/a.html", "/2020/01/node.js-tips/", "/a.php"))
+    assert not any(
+        urls.may_be_page(f"http://a.org{p}") for p in ("/i.PNG", "/x.tar.gz", "/feed/", "/feed.xml")
+    )
+    assert all(
+        urls.may_be_page(f"http://a.org{p}") for p in ("/", "/a.html", "/2020/01/node.js-tips/", "/a.php")
+    )
 
 
 def test_the_shape_of_an_address() -> None:
@@ -78,6 +82,7 @@ paths = st.text(alphabet="abcXYZ019/.-_~%?=&ü #+:", max_size=30)
 
 
 @given(paths, st.sampled_from(["a.org", "www.a.org", "a.org:8080", "127.0.0.1"]))
+@settings(deadline=None)  # machines are shared
 def test_cleaning_and_naming_settle_at_once(path: str, host: str) -> None:
     cleaned = urls.clean(f"http://{host}/{path}")
     assert cleaned is not None
@@ -88,6 +93,7 @@ def test_cleaning_and_naming_settle_at_once(path: str, host: str) -> None:
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "http://a.org/b/"]))
+@settings(deadline=None)  # machines are shared
 def test_no_text_breaks_cleaning(text: str, base: str) -> None:
     cleaned = urls.clean(text, base)
     assert cleaned is None or cleaned.startswith(("http://", "https://"))

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_twin.collect import Library, run
+from llm_twin.config import Collect
+from llm_twin.contracts.ports import Silent
+from llm_twin.errors import NothingFound, SourceUnreachable
+
+NAMES = ("tea", "bees", "locks", "rain", "bread", "oars")
+
+
+def text(name: str) -> str:
+    return (
+        f"<p>It's about {name}, and I'd say so — twice. There is {name} here and {name} there.</p>"
+        f"<p>The second paragraph of {name} isn’t long. It has words enough to be told from template.</p>"
+    )
+
+
+def build(site, feed: bool = True, sitemap: bool = True) -> None:
+    menu = '<nav><a href="/">Home</a> <a href="/about/">About</a> <a href="/tags/x/">x</a></nav>'
+    listed = "".join(f'<li><a href="/posts/{n}/?utm_source=home">On {n}</a></li>' for n in NAMES[:4])
+    older = '<a rel="next" href="/page/2/">Older</a>'
+    head = '<link rel="alternate" type="application/rss+xml" href="/my-feed">' if feed else ""
+    site.html("/", f"{menu}<h1>Blog</h1><ul>{listed}</ul>{older}<a href='/picture.jpg'>p</a>", head)
+    rest = "".join(f'<li><a href="/posts/{n}/">On {n}</a></li>' for n in NAMES[4:])
+    site.html("/page/2/", f"{menu}<ul>{rest}</ul><a href='/posts/lost/'>lost</a>")
+    site.html("/tags/x/", f"{menu}<ul>{listed}</ul>")
+    site.html("/about/", f"{menu}<article><h1>About</h1>{text('me')}</article>")
+    for day, name in enumerate(NAMES, start=1):
+        time = f"<time datetime='2020-01-0{day}'></time>"
+        post = f"<article><h1>On {name}</h1>{time}<div class=b>{text(name)}</div>"
+        site.html(f"/posts/{name}/", f"{menu}{post}</article><footer>The end of every page.</footer>")
+    items = "".join(
+        f"<item><title>On {n}</title><link>{site.base}/posts/{n}/</link>"
+        f"<description><![CDATA[{text(n)}]]></description></item>"
+        for n in NAMES[:3]
+    )
+    if feed:
+        site.pages["/my-feed"] = (
+            f"<rss version='2.0'><channel><link>{site.base}/</link>{items}</channel></rss>"
+        )
+    if sitemap:
+        site.pages["/robots.txt"] = f"User-agent: *\nDisallow: /tags/\nSitemap: {site.base}/map.xml\n"
+        urls = "".join(f"<url><loc>{site.base}/posts/{n}/</loc></url>" for n in (*NAMES, "hidden"))
+        site.pages["/map.xml"] = f"<urlset>{urls}</urlset>"
+        page = "<article><h1>On hiding</h1><time datetime='2021-01-01'></time>"
+        page += f"<div class=b>{text('hiding')}</div>"
+        site.html("/posts/hidden/", page)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "library.db")
+
+
+@pytest.mark.parametrize("feed", [True, False])
+@pytest.mark.parametrize("sitemap", [True, False])
+def test_every_post_of_a_site_is_found_and_nothing_else(
+    site, library: Library, local: Collect, feed: bool, sitemap: bool
+) -> None:
+    build(site, feed, sitemap)
+    with library:
+        report = run([site.base], local, library, Silent())
+        posts = library.posts()
+    wanted = [*NAMES, "hiding"] if sitemap else list(NAMES)
+    assert [p.title for p in posts] == [f"On {n}" for n in wanted]
+    assert [p.published_at for p in posts][:2] == ["2020-01-01", "2020-01-02"]
+    for post, name in zip(posts, wanted, strict=True):
+        first, second = (p.removesuffix("</p>") for p in text(name).split("<p>")[1:])
+        assert post.markdown == f"{first}\n\n{second}"
+    assert report.posts_new == len(wanted)
+    assert report.requests == len(site.log)
+    assert report.refused["standing page"] == 1
+    assert report.refused["not found (404)"] == 1
+    assert sum(report.refused.values()) == len(report.refusals)
+    assert site.asked("/tags/x/") == (0 if sitemap else 1), "robots.txt forbids it"
+    assert site.asked("/picture.jpg") == 0
+    assert max(site.asked(f"/posts/{n}/") for n in NAMES) == 1
+
+
+@pytest.mark.parametrize("start", ["/posts/rain/", "/my-feed", "/map.xml", "/about/"])
+def test_any_address_of_a_site_finds_all_of_it(site, library: Library, local: Collect, start: str) -> None:
+    build(site)
+    with library:
+        assert run([site.base + start], local, library, Silent()).posts_new == len(NAMES) + 1
+
+
+def test_a_second_run_changes_nothing_and_asks_conditionally(site, library: Library, local: Collect) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        before = len(site.log)
+        second = run([f"{site.base}/"], local, library, Silent())
+    assert (second.posts_new, second.posts_changed, second.posts_removed) == (0, 0, 0)
+    assert second.posts_unchanged == len(NAMES) + 1
+    assert {s for p, s in site.log[before:] if p != "/posts/lost/"} == {304}
+
+
+def test_edits_are_revisions_and_posts_that_are_gone_are_marked(
+    site, answer, library: Library, local: Collect
+) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        tea = site.pages["/posts/tea/"]
+        tea.body = tea.body.replace("twice", "thrice")
+        site.pages["/posts/rain/"] = answer("", 410)
+        site.pages["/map.xml"] = site.pages["/map.xml"].replace("rain", "bees")
+        report = run([site.base], local, library, Silent())
+        assert (report.posts_changed, report.posts_removed) == (1, 1)
+        assert "On rain" not in [p.title for p in library.posts()]
+        changed = library.get(f"{site.base}/posts/tea/")
+        assert [("thrice" in r.markdown) for r in library.history(changed.id)] == [False, True]
+
+
+def test_a_dry_run_says_what_would_be_taken_and_writes_nothing(site, local: Collect, tmp_path: Path) -> None:
+    build(site)
+    with Library(tmp_path / "twin" / "library.db") as library:
+        report = run([site.base], local, library, Silent(), dry_run=True)
+    assert report.dry_run
+    assert report.posts_new == len(report.taken) == len(NAMES) + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_are_bounded(site, library: Library, local: Collect) -> None:
+    site.pages["/"] = "<a href='/n/1/'>go</a>"
+    for n in range(1, 60):
+        site.html(
+            f"/n/{n}/",
+            f"<article><h1>N</h1><time>2020-01-01</time>{text(str(n))}<a href='/n/{n + 1}/'>on</a>",
+        )
+    with library:
+        report = run([site.base], local.model_copy(update={"max_pages": 10}), library, Silent())
+        assert report.posts == 10
+    with Library(library.path.with_name("other.db")) as other:
+        deep = run([site.base], local.model_copy(update={"max_depth": 20}), other, Silent())
+        assert deep.posts == 20
+
+
+def test_an_interrupted_run_keeps_what_it_had_and_the_next_goes_on(
+    site, library: Library, local: Collect
+) -> None:
+    class Interrupting(Silent):
+        """Ctrl-C once, while the third post is being read."""
+
+        left = 3
+        stage = ""
+
+        def start(self, stage: str, total: int | None = None) -> None:
+            self.stage = stage
+
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            self.left -= self.stage == "posts"
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    build(site)
+    with library:
+        with pytest.raises(KeyboardInterrupt):
+            run([site.base], local, library, Interrupting())
+        assert len(library.posts()) == 3
+        before = len(site.log)
+        report = run([site.base], local, library, Silent())
+        assert (report.posts_new, report.posts_unchanged) == (len(NAMES) - 2, 3)
+    assert {s for p, s in site.log[before:] if p.startswith("/posts/") and p != "/posts/lost/"} == {304}
+
+
+def test_an_unreachable_site_is_one_line_with_its_address(library: Library, local: Collect, site) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with library:
+        with pytest.raises(
+            SourceUnreachable, match=rf"http://127\.0\.0\.1:{port}/ cannot be collected: unreachable"
+        ):
+            run([f"http://127.0.0.1:{port}/"], local, library, Silent())
+        with pytest.raises(SourceUnreachable, match=r"loopback.*--allow-private"):
+            run([site.base], Collect(), library, Silent())
+        with pytest.raises(SourceUnreachable, match="not a valid address"):
+            run(["http://[::1"], local, library, Silent())
+    assert site.log == []
+    assert not library.path.exists()
+
+
+def test_a_page_without_posts_is_one_line_that_says_what_was_there(
+    site, library: Library, local: Collect
+) -> None:
+    site.html("/", "<p>Nothing here.</p>")
+    with (
+        library,
+        pytest.raises(NothingFound, match=r"No post was found at .* \(1 pages read; refused: front page 1\)"),
+    ):
+        run([site.base], local, library, Silent())
+
+
+def test_the_same_text_under_two_addresses_is_one_post(site, library: Library, local: Collect) -> None:
+    build(site)
+    site.pages["/posts/copy/"] = site.pages["/posts/tea/"]
+    site.html("/page/2/", "<a href='/posts/copy/'>copy</a>")
+    with library:
+        report = run([site.base], local, library, Silent())
+    assert report.refused["same text as another page"] == 1
+
+
+def test_importing_the_room_loads_nothing_heavy() -> None:
+    heavy = {"httpx", "lxml", "trafilatura", "bs4", "feedparser", "markdownify"}
+    code = f"import sys, llm_twin.collect; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

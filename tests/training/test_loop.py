@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llm_twin.adapters.base_model import HFChatTokenizer
+from llm_twin.adapters.torch_scorer import TorchScorer
+from llm_twin.config import Training
+from llm_twin.contracts.ports import Silent
+from llm_twin.contracts.records import Post
+from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
+from llm_twin.errors import EmptyStore, MismatchError, TrainingError
+from llm_twin.training import TrainingReport, discard_checkpoints
+from llm_twin.training.loop import run, schedule, spread
+
+from .conftest import TinyBase, make_features
+
+Make = Callable[[], Any]
+# Dropout, so that a resumed run must also restore the random state.
+CONFIG = Training(
+    rank=4,
+    alpha=8,
+    dropout=0.1,
+    learning_rate=3e-3,
+    batch_tokens=256,
+    sequence_tokens=256,
+    max_tokens=3000,
+    checkpoint_s=1e-9,
+    evaluations=3,
+    precision="fp32",
+)
+
+
+class Interrupting(Silent):
+    """Ctrl-C while the given number of steps is reported."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if note:
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+
+
+class Telling(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.done = 0
+        self.notes: list[str] = []
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        assert stage == "train"
+        assert total is not None
+        self.total = total
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.done += steps
+        if note:
+            self.notes.append(note)
+
+
+def train(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    run_dir: Path,
+    config: Training = CONFIG,
+    progress: Silent | None = None,
+    resume: bool = False,
+) -> TrainingReport:
+    return run(
+        features, config, TinyBase(), tiny(), tokenizer, TorchScorer, run_dir, progress or Silent(), resume
+    )
+
+
+def test_it_learns_the_author_and_says_so(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    told = Telling()
+    config = CONFIG.model_copy(update={"learning_rate": 2e-2, "dropout": 0.0, "max_tokens": 6000})
+    report = train(features, tiny, tokenizer, tmp_path / "run", config, told)
+    base, adapter = report.bits_per_byte["base"], report.bits_per_byte["adapter"]
+    assert adapter.value < 0.97 * base.value
+    assert [p.post_id for p in base.posts] == [p.post_id for p in adapter.posts]
+    assert {p.post_id for p in base.posts} == set(features.manifest.splits["validation"])
+    assert report.tokens == told.done == told.total >= 6000
+    assert "loss" in told.notes[-1]
+    assert "tok/s" in told.notes[-1]
+
+    saved = json.loads((tmp_path / "run" / "curve.json").read_text())
+    assert saved["points"][0]["bits_per_byte"] == base.value
+    assert saved["points"][-1]["tokens"] == report.tokens
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_adapter_is_plain_peft_and_scores_as_reported(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    from llm_twin.contracts import bits
+
+    report = train(features, tiny, tokenizer, tmp_path / "run")
+    assert sorted(p.name for p in report.adapter_dir.iterdir()) == [ADAPTER_CONFIG, ADAPTER]
+    settings = json.loads((report.adapter_dir / ADAPTER_CONFIG).read_text())
+    assert settings["base_model_name_or_path"] == "tiny"
+    assert settings["target_modules"] == sorted(settings["target_modules"])
+    model = PeftModel.from_pretrained(tiny(), report.adapter_dir).eval()
+    again = bits.measure(TorchScorer(model), tokenizer, features.split("validation"), "Ada")
+    assert again.value == pytest.approx(report.bits_per_byte["adapter"].value, rel=1e-6)
+
+
+@pytest.mark.parametrize("at", [1, 5])
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path, at: int
+) -> None:
+    whole = train(features, tiny, tokenizer, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "cut", progress=Interrupting(at))
+    torch.manual_seed(99)  # another process would not have this one's random state
+    resumed = train(features, tiny, tokenizer, tmp_path / "cut", resume=True)
+    assert (resumed.adapter_dir / ADAPTER).read_bytes() == (whole.adapter_dir / ADAPTER).read_bytes()
+    assert (resumed.adapter_dir / ADAPTER_CONFIG).read_bytes() == (
+        whole.adapter_dir / ADAPTER_CONFIG
+    ).read_bytes()
+    assert resumed.curve == whole.curve
+    assert resumed.tokens == whole.tokens
+
+
+def test_a_finished_run_resumes_at_its_end(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    first = train(features, tiny, tokenizer, tmp_path / "run")
+    told = Telling()
+    again = train(features, tiny, tokenizer, tmp_path / "run", progress=told, resume=True)
+    assert told.notes == []  # no step was taken
+    assert again.curve == first.curve
+    assert (again.adapter_dir / ADAPTER).is_file()
+    discard_checkpoints(tmp_path / "run")
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["adapter", "best", "curve.json", "curves.png"]
+
+
+def test_without_resume_a_run_starts_anew(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "run", progress=Interrupting(3))
+    told = Telling()
+    train(features, tiny, tokenizer, tmp_path / "run", progress=told)
+    assert len(told.notes) == len(train(features, tiny, tokenizer, tmp_path / "other").curve) - 1
+
+
+def test_a_checkpoint_of_other_settings_is_refused(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "run", progress=Interrupting(2))
+    other = CONFIG.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(MismatchError, match="other features, settings"):
+        train(features, tiny, tokenizer, tmp_path / "run", other, resume=True)
+
+
+def test_nothing_that_is_kept_is_a_pickle(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "run", progress=Interrupting(4))
+    (folder,) = (tmp_path / "run").glob("checkpoint-*")
+    assert folder.name == "checkpoint-00004"
+    assert {p.suffix for p in folder.iterdir()} == {".safetensors", ".json"}
+    moments = load_file(folder / "optimizer.safetensors")
+    assert all(int(t) == 4 for name, t in moments.items() if name.endswith("|step"))
+
+
+def test_the_best_weights_are_kept_and_patience_ends_a_run(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    class Worsening(TorchScorer):
+        """Each measure after the second looks worse than the one before."""
+
+        measures = 0
+
+        def token_logprobs(self, prompt: Any, completion: Any) -> Any:
+            Worsening.measures += 1
+            return super().token_logprobs(prompt, completion) - max(0, Worsening.measures - 2)
+
+    config = CONFIG.model_copy(update={"evaluations": 6, "patience": 2, "max_tokens": 4000})
+    report = run(
+        features, config, TinyBase(), tiny(), tokenizer, Worsening, tmp_path / "run", Silent(), False
+    )
+    assert report.stopped_early
+    measured = [p.step for p in report.curve if p.bits_per_byte is not None]
+    assert len(measured) == 4  # the base, the best, two that were worse
+    assert report.best_step == measured[1]
+
+
+def test_a_run_that_breaks_says_where(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    def broken() -> Any:
+        model = tiny()
+        model.model.layers[1].mlp.down_proj.weight.data.fill_(float("nan"))
+        return model
+
+    with pytest.raises(TrainingError, match="broke at step 1: loss nan.*learning_rate"):
+        train(features, broken, tokenizer, tmp_path / "run")
+
+
+def test_a_run_that_diverges_is_stopped(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    wild = CONFIG.model_copy(update={"learning_rate": 0.99, "max_tokens": 20_000, "rank": 16, "alpha": 512})
+    with pytest.raises(TrainingError, match=r"(diverged by|broke at) step"):
+        train(features, tiny, tokenizer, tmp_path / "run", wild)
+
+
+def test_too_little_to_learn_from_is_refused(tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path) -> None:
+    few = make_features(tmp_path / "few", posts=4)
+    with pytest.raises(TrainingError, match="6 training samples.*at least 8"):
+        train(few, tiny, tokenizer, tmp_path / "run")
+    none = make_features(tmp_path / "none", posts=2)
+    with pytest.raises(EmptyStore, match="no training samples"):
+        train(none, tiny, tokenizer, tmp_path / "run")
+
+
+def test_features_of_another_prompt_are_refused(
+    tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    old = make_features(tmp_path / "old", prompt_version="0")
+    with pytest.raises(MismatchError, match="prompt version 0"):
+        train(old, tiny, tokenizer, tmp_path / "run")
+
+
+def test_the_schedule_warms_up_and_comes_down() -> None:
+    shares = [schedule(i, 100, 0.05) for i in range(100)]
+    assert shares[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert shares[5] == 1.0
+    assert all(a >= b for a, b in zip(shares[5:], shares[6:], strict=False))
+    assert 0.1 <= shares[-1] < 0.11
+    assert schedule(0, 1, 0.0) == 1.0
+
+
+def test_measured_posts_are_spread_over_the_split(features: FeatureVersion) -> None:
+    posts: list[Post] = features.split("train")
+    assert spread(posts, 100) == posts
+    assert [posts.index(p) for p in spread(posts, 3)] == [2, 8, 14]
