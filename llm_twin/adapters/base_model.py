@@ -81,7 +81,9 @@ def load_model(base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = No
         try:
             with warnings.catch_warnings():
                 # peft still asks transformers by the old name; nothing that a user could change.
-                warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+                warnings.filterwarnings(
+                    "ignore", message="`is_gradient_checkpointing`", category=FutureWarning
+                )
                 model = PeftModel.from_pretrained(model, adapter)
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]

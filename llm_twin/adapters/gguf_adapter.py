@@ -1,7 +1,8 @@
 """A LoRA adapter in PEFT format as the GGUF adapter that llama.cpp loads.
 
-The layout is llama.cpp's (`convert_lora_to_gguf.py`, `llama-adapter.cpp`): tensors `<base tensor>.lora_a` of shape [rank, in]
-and `.lora_b` of shape [out, rank], applied as scale * B(Ax) with scale = adapter.lora.alpha / rank.
+The layout is llama.cpp's (`convert_lora_to_gguf.py`, `llama-adapter.cpp`): tensors `<base tensor>.lora_a`
+of shape [rank, in] and `.lora_b` of shape [out, rank], applied as scale * B(Ax) with scale =
+adapter.lora.alpha / rank.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from llm_twin.errors import EngineError
 
 Weights = NDArray[np.float32]
 
-# Hugging Face `model_type` to llama.cpp's architecture. Where the second value is True, llama.cpp stores the rows of the
-# query and key projections in the order of its own rotary embedding, and the adapter's rows must follow.
+# Hugging Face `model_type` to llama.cpp's architecture. Where the second value is True, llama.cpp stores
+# the rows of the query and key projections in the order of its own rotary embedding, and the adapter's rows
+# must follow.
 ARCHITECTURES: dict[str, tuple[str, bool]] = {
     "llama": ("llama", True),
     "mistral": ("llama", True),
@@ -32,19 +34,16 @@ ARCHITECTURES: dict[str, tuple[str, bool]] = {
 }
 _ELSEWHERE = "Set generation.engine to transformers, which runs any PEFT adapter"
 _PREFIX = "base_model.model."
-# What PEFT may add to plain LoRA, with the value that means "not used"; llama.cpp knows none of it.
-_PLAIN: dict[str, tuple[Any, ...]] = {
-    "use_dora": (False,),
+# What may stand in a plain LoRA's adapter_config.json; None: any value. PEFT keeps adding variants that
+# change what the weights mean, each with a key of its own: a key that is not here must be empty.
+_PLAIN: dict[str, tuple[Any, ...] | None] = {
     "bias": ("none",),
-    "lora_bias": (False,),
-    "modules_to_save": (None, []),
-    "rank_pattern": ({},),
-    "alpha_pattern": ({},),
-    "layer_replication": (None,),
-    "fan_in_fan_out": (False,),
-    "alora_invocation_tokens": (None,),
-    "trainable_token_indices": (None,),
-    "target_parameters": (None, []),
+    # The other ways to begin (PiSSA, OLoRA, CorDA, LoftQ) change the base's weights too.
+    "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal"),
+    **dict.fromkeys(("r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "exclude_modules")),
+    **dict.fromkeys(("layers_to_transform", "layers_pattern", "peft_type", "peft_version", "task_type")),
+    **dict.fromkeys(("base_model_name_or_path", "revision", "auto_mapping", "inference_mode", "eva_config")),
+    **dict.fromkeys(("megatron_config", "megatron_core", "qalora_group_size", "runtime_config")),
 }
 
 
@@ -60,9 +59,10 @@ class _Shape:
 def convert(adapter: Path, base_folder: Path, out: Path) -> None:
     """Write the PEFT adapter of folder `adapter` as the GGUF file `out`; equal input gives equal bytes.
 
-    `base_folder` holds the base model's config.json. rsLoRA's scale, alpha / sqrt(rank), is folded into the recorded alpha.
-    Raises EngineError for what llama.cpp cannot apply: DoRA, trained biases, fully trained modules, per-module ranks,
-    an architecture that is not in ARCHITECTURES, a layer that the base does not have.
+    `base_folder` holds the base model's config.json. rsLoRA's scale, alpha / sqrt(rank), is folded into the
+    recorded alpha. Weights are stored in half precision. Raises EngineError for what llama.cpp cannot
+    apply: DoRA, trained biases, fully trained modules, per-module ranks, an architecture that is not in
+    ARCHITECTURES, a layer that the base does not have.
     """
     from safetensors.numpy import load_file
 
@@ -89,9 +89,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _refuse_what_is_not_plain(config: Mapping[str, Any], adapter: Path) -> None:
     if config.get("peft_type") != "LORA":
         raise EngineError(f"{adapter} is a {config.get('peft_type')} adapter, not LoRA", _ELSEWHERE)
-    for key, plain in _PLAIN.items():
-        if key in config and config[key] not in plain:
-            raise EngineError(f"{adapter} has {key} = {config[key]!r}, which llama.cpp cannot apply", _ELSEWHERE)
+    for key, value in config.items():
+        plain = _PLAIN.get(key, (None, False, {}, []))
+        if plain is not None and value not in plain:
+            raise EngineError(f"{adapter} has {key} = {value!r}, which llama.cpp cannot apply", _ELSEWHERE)
 
 
 def _shape(config: Mapping[str, Any], folder: Path) -> _Shape:
@@ -99,7 +100,8 @@ def _shape(config: Mapping[str, Any], folder: Path) -> _Shape:
     if kind not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         raise EngineError(
-            f"No conversion to GGUF is known for the architecture {kind!r} of {folder} (known: {known})", _ELSEWHERE
+            f"No conversion to GGUF is known for the architecture {kind!r} of {folder} (known: {known})",
+            _ELSEWHERE,
         )
     architecture, permuted = ARCHITECTURES[kind]
     heads = int(config["num_attention_heads"])
@@ -138,7 +140,7 @@ def _pairs(tensors: Mapping[str, Weights], base: _Shape, adapter: Path) -> dict[
 
 
 def _permute(rows: Weights, heads: int) -> Weights:
-    """Rows [out, rank] from the halves that Hugging Face rotates to the pairs that llama.cpp rotates, head by head."""
+    """Rows [out, rank], head by head: from the halves that Hugging Face rotates to llama.cpp's pairs."""
     out, rank = rows.shape
     return rows.reshape(heads, 2, out // heads // 2, rank).swapaxes(1, 2).reshape(out, rank)
 

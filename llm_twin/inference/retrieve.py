@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
+
+import numpy as np
 
 from llm_twin.config import Retrieval
 from llm_twin.contracts.ports import Embedder, Filter, Ranked, VectorIndex, Vectors
@@ -16,6 +18,12 @@ from llm_twin.inference.confidence import Judge, Signals, probability
 By = Literal["post", "chunk"]
 EVERYTHING = Filter()
 _QUERIES = 64  # query vectors kept: search and confidence ask for the same one, a chat for the last few
+# Order of the fused candidates: cosine of the passage, plus these shares of its post's cosine and of its BM25
+# score over the best one. Measured on an earlier, harder wording of the sample's 60 questions, right post
+# first / among the first five: fused order 16 / 40, this 33 / 47. On 70 link texts of a real blog (100 of its
+# posts), where the words do match, it costs nothing: MRR@10 0.692 fused, 0.694 so.
+_POST_WEIGHT = 0.5
+_WORDS_WEIGHT = 0.1
 
 
 class Retriever:
@@ -44,14 +52,16 @@ class Retriever:
         return self._vector(query)
 
     def search(self, query: str, k: int, by: By = "post", where: Filter = EVERYTHING) -> list[Hit]:
-        """The best `k` passages, or posts with their best passage, of the fused dense and BM25 results.
+        """The best `k` passages, or posts with their best passage.
 
-        Fusion is reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009) inside the index; `candidates`
-        of the configuration is how many results it is asked for.
+        The index fuses its dense and BM25 results by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR
+        2009); these candidates are then put in order by how near the passage and its whole post are.
         """
         if not self._rows or not query.strip():
             return []
-        ranked = self._index.hybrid(self.vector(query), query, max(self.config.candidates, k), where)
+        wanted = max(self.config.candidates, k)
+        fused = self._index.hybrid(self.vector(query), query, wanted, where)
+        ranked = self._reranked(fused, query, self._index.sparse(query, wanted, where))
         if by == "post":
             ranked = self._first_of_each_post(ranked)
         return [self._hit(r, query) for r in ranked[:k]]
@@ -62,11 +72,35 @@ class Retriever:
 
     def signals(self, query: str, hits: Sequence[Hit]) -> Signals:
         """What `confidence` weighs; `hits` must not be empty."""
-        return self._judge.signals(query, self.vector(query), hits, self._index)
+        return self._judge.signals(query, self.vector(query), hits, self._post_vectors)
 
     def _embed(self, query: str) -> Vectors:
         vector: Vectors = self._embedder.embed([query])[0]
         return vector
+
+    def _reranked(self, fused: Sequence[Ranked], query: str, lexical: Sequence[Ranked]) -> list[Ranked]:
+        chunks, vector = self.features.chunks, self.vector(query)
+        best = max((r.score for r in lexical), default=0.0) or 1.0
+        words = {r.chunk_id: r.score / best for r in lexical}
+        scored = [
+            Ranked(
+                r.chunk_id,
+                float(self.features.vectors[self._rows[r.chunk_id]] @ vector)
+                + _POST_WEIGHT * float(self._post_vectors[chunks[r.chunk_id].post_id] @ vector)
+                + _WORDS_WEIGHT * words.get(r.chunk_id, 0.0),
+            )
+            for r in fused
+        ]
+        return sorted(scored, key=lambda r: -r.score)
+
+    @cached_property
+    def _post_vectors(self) -> dict[str, Vectors]:
+        """The unit mean of each post's vectors."""
+        rows: dict[str, list[int]] = {}
+        for chunk in self.features.chunks.values():
+            rows.setdefault(chunk.post_id, []).append(self._rows[chunk.id])
+        means = {post: self.features.vectors[of].mean(axis=0) for post, of in rows.items()}
+        return {post: mean / max(float(np.linalg.norm(mean)), 1e-9) for post, mean in means.items()}
 
     def _first_of_each_post(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         best: dict[str, Ranked] = {}

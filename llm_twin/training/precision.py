@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -11,16 +12,20 @@ import torch
 _WORTH = 1.25
 
 
-def choose(wanted: Literal["auto", "fp32", "bf16"]) -> Literal["fp32", "bf16"]:
+def choose(
+    wanted: Literal["auto", "fp32", "bf16"], seconds: Callable[[torch.dtype], float] | None = None
+) -> Literal["fp32", "bf16"]:
     """The precision to load the base in. "auto" times the shape of product that training is made of, in both.
 
+    `seconds` is that measurement; by default one on this machine.
     Processors without bf16 arithmetic emulate it, up to 50 times slower; those with avx512_bf16 or AMX, and
     GPUs, gain a factor of about two.
     """
     if wanted != "auto":
         return wanted
     use_physical_cores()
-    return "bf16" if _seconds(torch.bfloat16) * _WORTH < _seconds(torch.float32) else "fp32"
+    seconds = seconds or _seconds
+    return "bf16" if seconds(torch.bfloat16) * _WORTH < seconds(torch.float32) else "fp32"
 
 
 def use_physical_cores() -> int:

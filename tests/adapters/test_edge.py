@@ -15,7 +15,10 @@ from llm_twin.contracts.ports import Filter, Ranked, Silent, VectorIndex, Vector
 from llm_twin.contracts.records import Chunk
 from llm_twin.errors import IntegrityError, VersionNotFound
 
-WORDS = "gauge float river mud awk barge goose lock gate weir stove loaf ledger mill chalk walnut paddle rope".split()
+VOCABULARY = (
+    "gauge float river mud awk barge goose lock gate weir stove loaf ledger mill chalk walnut paddle rope"
+)
+WORDS = VOCABULARY.split()
 
 
 def make(number: int, dim: int = 24) -> tuple[list[Chunk], Vectors]:
@@ -88,13 +91,11 @@ def test_sparse_is_bm25(index: VectorIndex) -> None:
             idf = np.log((len(documents) - holders + 0.5) / (holders + 0.5) + 1)
             norm = frequency + 1.2 * (1 - 0.75 + 0.75 * len(words) / mean)
             scores[chunk.id] = scores.get(chunk.id, 0.0) + idf * frequency * 2.2 / norm
-    found = index.sparse("the mud and the geese's goose", 400)
-    assert len(found) > 100
-    geese = index.sparse("mud goose", 400)
-    for hit in geese:
+    found = index.sparse("the mud and the goose", 400)
+    for hit in found:
         assert hit.score == pytest.approx(scores[hit.chunk_id], rel=1e-3)
-    assert [hit.score for hit in geese] == sorted((hit.score for hit in geese), reverse=True)
-    assert len(geese) == sum(score > 0 for score in scores.values())
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+    assert len(found) == sum(score > 0 for score in scores.values()) > 100
 
 
 def test_hybrid_is_the_papers_rrf_of_both_legs(index: VectorIndex) -> None:
@@ -149,17 +150,25 @@ def test_both_apostrophes_are_one_word(tmp_path: Path) -> None:
         assert ids(found.sparse(query, 5)) == ["p:0"], query
 
 
+READER = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from llm_twin.adapters.edge import EdgeStore
+index = EdgeStore(Path(sys.argv[1])).open("F0001")
+print("open", flush=True)
+sys.stdin.readline()
+found = index.hybrid(np.array(json.loads(sys.argv[2]), np.float32), "mud", 5)
+print(json.dumps([hit.chunk_id for hit in found]))
+"""
+
+
 def test_several_processes_read_one_shard_at_once(built: EdgeStore, index: VectorIndex, root: Path) -> None:
     """While this process holds the shard open, two more open it at the same time and agree."""
-    code = (
-        "import sys, json, numpy as np; from pathlib import Path; from llm_twin.adapters.edge import EdgeStore\n"
-        "index = EdgeStore(Path(sys.argv[1])).open('F0001'); print('open', flush=True); sys.stdin.readline()\n"
-        "print(json.dumps([h.chunk_id for h in index.hybrid(np.array(json.loads(sys.argv[2]), np.float32), 'mud', 5)]))"
-    )
     arguments = [str(built._folder), json.dumps(VECTORS[5].tolist())]
     readers = [
         subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-c", READER, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -185,7 +194,7 @@ def test_an_interrupted_build_is_not_visible(tmp_path: Path) -> None:
         store.build("F0001", CHUNKS, VECTORS, Stops())
     assert not store.has("F0001")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(VersionNotFound, match="F0001.*llm-twin features build"):
+    with pytest.raises(VersionNotFound, match=r"F0001.*llm-twin features build"):
         store.open("F0001")
 
 
@@ -221,7 +230,7 @@ def test_a_damaged_index_names_the_cure(built: EdgeStore, tmp_path: Path, target
                 path.write_bytes(b"xx")
     else:
         (folder / target).write_bytes(b"xx")
-    with pytest.raises(IntegrityError, match="is damaged .*Delete that folder; it is rebuilt"):
+    with pytest.raises(IntegrityError, match=r"is damaged .*Delete that folder; it is rebuilt"):
         EdgeStore(tmp_path).open("F0001")
 
 
@@ -231,15 +240,16 @@ def test_chunks_and_vectors_must_agree(tmp_path: Path) -> None:
 
 
 def test_hnsw_finds_what_brute_force_finds(tmp_path: Path) -> None:
-    """Enough vectors for the engine to build its graph."""
-    chunks, vectors = make(8000, dim=384)
+    """Enough bytes of vectors (over 10 MB) for the engine to build its graph."""
+    chunks, vectors = make(2700, dim=1024)
     store = EdgeStore(tmp_path)
     store.build("F0001", chunks, vectors)
+    assert list((tmp_path / "F0001").rglob("graph*")) or list((tmp_path / "F0001").rglob("links*"))
     index = store.open("F0001")
     rng = np.random.default_rng(1)
     hits = 0
     for row in rng.integers(0, len(chunks), 20):
-        query = vectors[row] + rng.normal(size=384).astype(np.float32) * 0.02
+        query = vectors[row] + rng.normal(size=1024).astype(np.float32) * 0.02
         query /= np.linalg.norm(query)
         truth = {chunks[i].id for i in np.argsort(-(vectors @ query))[:10]}
         hits += len(truth & set(ids(index.dense(query, 10))))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +36,28 @@ def test_unit_vectors_in_float32(embedder: SentenceEmbedder) -> None:
 
 def test_meaning_is_near_meaning(embedder: SentenceEmbedder) -> None:
     cosines = embedder.embed(TEXTS) @ embedder.embed(TEXTS).T
-    assert cosines[0, 1] > 0.6 > cosines[0, 2]
+    assert cosines[0, 1] > 0.5 > 0.2 > cosines[0, 2]
 
 
 def test_a_vector_does_not_depend_on_its_company(embedder: SentenceEmbedder) -> None:
     together = embedder.embed([*TEXTS, "long " * 200])
     for text, row in zip(TEXTS, together, strict=False):
         np.testing.assert_array_equal(embedder.embed([text])[0], row)
+
+
+def test_an_interruption_stops_the_threads_and_gives_the_cores_back(embedder: SentenceEmbedder) -> None:
+    import torch
+
+    class Stops(Silent):
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            raise KeyboardInterrupt
+
+    before = torch.get_num_threads(), threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        embedder.embed(TEXTS * 50, Stops())
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(torch.get_num_threads).result() == before[0]
+    assert (torch.get_num_threads(), threading.active_count()) == before
 
 
 def test_agrees_with_the_library_in_one_batch(embedder: SentenceEmbedder) -> None:
@@ -89,12 +106,12 @@ def test_a_model_that_is_not_there(model: Path | str) -> None:
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
-    with pytest.raises(MissingDependency, match="holds no .safetensors"):
+    with pytest.raises(MissingDependency, match=r"holds no \.safetensors"):
         _ = SentenceEmbedder(tmp_path, "x").id
 
 
 def test_loading_is_silent_and_asks_no_hub(root: Path, tmp_path: Path) -> None:
-    """A fresh process without a network: every connection is an error, and nothing is written to the terminal."""
+    """In a fresh process where every connection is an error; nothing is written to the terminal."""
     code = (
         "import socket, sys\n"
         "def refuse(*_, **__): raise AssertionError('a connection was tried')\n"

@@ -85,9 +85,10 @@ def make_post(
         for part in range(4):
             salt = hashlib.sha256(f"{number}:{part}".encode()).hexdigest()[:6]
             paragraphs.append(
-                f"I didn't open gate {salt} before breakfast on {part + 3} May, because Captain Yarrow had {number + 2} "
-                f"boxes of walnuts aboard the barge; she wouldn't wait, and the paddles were stiff with frost -- so we "
-                f"drank tea in the hut until the river fell to {part}.{number} m and the geese had gone."
+                f"I didn't open gate {salt} before breakfast on {part + 3} May, because Captain Yarrow "
+                f"had {number + 2} boxes of walnuts aboard the barge; she wouldn't wait, and the paddles "
+                f"were stiff with frost -- so we drank tea in the hut until the river fell to "
+                f"{part}.{number} m and the geese had gone."
             )
         markdown = f"{paragraphs[0]}\n\n{paragraphs[1]}\n\n## The gate\n\n{paragraphs[2]}\n\n{paragraphs[3]}"
     url = f"https://lock.example/{number}/"

@@ -223,7 +223,8 @@ doubles = runpy.run_path(sys.argv[1])
 posts = [doubles["make_post"](n) for n in range(30)]
 if sys.argv[3] == "reversed":
     posts.reverse()
-run(posts, Config(), doubles["HashEmbedder"](), doubles["MemoryStore"](), Workspace(Path(sys.argv[2])), Silent())
+embedder, store = doubles["HashEmbedder"](), doubles["MemoryStore"]()
+run(posts, Config(), embedder, store, Workspace(Path(sys.argv[2])), Silent())
 """
 
 

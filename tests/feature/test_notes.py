@@ -9,10 +9,10 @@ from llm_twin.contracts.records import Post
 from llm_twin.feature.notes import MAX_COPIED, copied_run, notes, plain, wordy
 
 PARAGRAPH = (
-    "On 9,870 lines it found 212 leaps. I went through them by hand, over four evenings and a bowl of walnuts; 188 "
-    "were mud; 20 were me, letting down *Patient Agnes* with both paddles up, since she's 38 tonnes deep in gravel and "
-    "Bram Tolley hates to wait. Gauge 1.88 m, in [the `level.txt` file](https://x.example/2021/). The Bank of England "
-    "wasn't asked."
+    "On 9,870 lines it found 212 leaps. I went through them by hand, over four evenings and a bowl of "
+    "walnuts; 188 were mud; 20 were me, letting down *Patient Agnes* with both paddles up, since she's 38 "
+    "tonnes deep in gravel and Bram Tolley hates to wait. Gauge 1.88 m, in [the `level.txt` file]"
+    "(https://x.example/2021/). The Bank of England wasn't asked."
 )
 
 
@@ -70,7 +70,9 @@ def test_notes_are_no_copies_and_shorter(paragraphs: list[str]) -> None:
 
 
 def test_a_list_of_names_is_reordered_or_gives_no_notes() -> None:
-    text = "They run on Linux, Windows, Solaris, Darwin, Minix, Plan, Haiku, Hurd, Tops, and Multics with much pain."
+    text = (
+        "They run on Linux, Windows, Solaris, Darwin, Minix, Haiku, Hurd, Tops, and Multics with much pain."
+    )
     made = notes(text)
     assert made is not None
     assert all(name in made for name in ("Linux", "Solaris", "Multics"))
@@ -78,10 +80,10 @@ def test_a_list_of_names_is_reordered_or_gives_no_notes() -> None:
 
 
 def test_a_first_word_known_in_lower_case_is_no_name() -> None:
-    text = "Smoothing takes one bad number. Tilling opened the heavy gate after midnight with a lamp and two buckets."
+    text = "Smoothing takes one bad number. Tilling opened the heavy gate by night with a lamp."
     with_vocabulary = notes(text, frozenset({"smoothing"}))
     assert with_vocabulary is not None
-    assert "- names: Tilling\n" in with_vocabulary
+    assert with_vocabulary.endswith("- names: Tilling")
     assert "smoothing" in with_vocabulary.splitlines()[0]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # the doubles beside this file; importmode importlib adds nothing
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # the doubles beside this file; importmode importlib adds nothing
 
 from doubles import ByteTokenizer, ExactIndex, HashEmbedder, ScriptedEngine, post, seal
 
@@ -34,7 +36,8 @@ POSTS = [
     ),
     post(
         "A ladder for the loft",
-        "The loft ladder has nine rungs of ash.\n\nThe fourth rung creaks, and I left it so: it tells me who is up.",
+        "The loft ladder has nine rungs of ash.\n\n"
+        "The fourth rung creaks, and I left it so: it tells me who is up.",
         None,
     ),
     post(

@@ -54,7 +54,9 @@ def test_the_model_can_change_between_turns(make_writer: Callable[..., Writer]) 
     assert len(chat.history) == 4
 
 
-def test_saved_as_markdown_with_sources_and_versions(writer: Writer, posts: list[Post], tmp_path: Path) -> None:
+def test_saved_as_markdown_with_sources_and_versions(
+    writer: Writer, posts: list[Post], tmp_path: Path
+) -> None:
     chat = Conversation(lambda: writer)
     answer = chat.ask(ANSWERED).finish()
     chat.save(tmp_path / "chats" / "one.md")

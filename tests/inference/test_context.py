@@ -99,6 +99,8 @@ def test_a_question_that_leans_on_the_last_is_searched_with_it(question: str, se
 
 
 def test_a_chain_of_follow_ups_goes_back_to_the_question_that_stands_alone() -> None:
-    history = talk(("Herons?", "Eleven."), ("How did you mend the kettle?", "With solder."), ("And why?", "It leaked."))
+    history = talk(
+        ("Herons?", "Eleven."), ("How did you mend the kettle?", "With solder."), ("And why?", "It leaked.")
+    )
     assert search_text("And then?", history) == "How did you mend the kettle? And why? And then?"
     assert search_text("And then?") == "And then?"

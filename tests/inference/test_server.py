@@ -321,7 +321,9 @@ def test_only_a_few_generations_run_side_by_side_and_all_end(make_writer: Callab
     assert 1 < most <= 4
 
 
-def test_an_engine_that_fails_is_an_error_before_and_within_a_stream(make_writer: Callable[..., Writer]) -> None:
+def test_an_engine_that_fails_is_an_error_before_and_within_a_stream(
+    make_writer: Callable[..., Writer],
+) -> None:
     def fail(n: int) -> None:
         if n == 3:
             raise EngineError("The engine ended", "Start it again")
@@ -377,4 +379,6 @@ def test_which_names_are_this_machine(authority: str, hosts: tuple[str, ...], fi
 
 def test_loopback() -> None:
     assert all(is_loopback(h) for h in ("localhost", "127.0.0.1", "127.0.0.9", "::1", "[::1]"))
-    assert not any(is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.1", "example.org", socket.gethostname() + "."))
+    assert not any(
+        is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.1", "example.org", socket.gethostname() + ".")
+    )

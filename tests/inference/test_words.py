@@ -9,7 +9,12 @@ from llm_twin.inference.words import content_words, sentences, stem
 
 @pytest.mark.parametrize(
     "together",
-    [("lock", "locks", "locked", "locking"), ("stop", "stopped", "stopping"), ("city", "cities"), ("bake", "baking", "baked")],
+    [
+        ("lock", "locks", "locked", "locking"),
+        ("stop", "stopped", "stopping"),
+        ("city", "cities"),
+        ("bake", "baking", "baked"),
+    ],
 )
 def test_forms_of_a_word_meet(together: tuple[str, ...]) -> None:
     assert len({stem(w) for w in together}) == 1

@@ -40,7 +40,7 @@ def test_the_prompt_holds_the_passages_under_the_numbers_of_the_citations(
     writer: Writer, engine: ScriptedEngine
 ) -> None:
     answer = writer.ask(ANSWERED).finish()
-    prompt = ByteTokenizer().decode([i for i in engine.requests[0][0]])
+    prompt = ByteTokenizer().decode(engine.requests[0][0])
     for c in answer.citations:
         assert f"[{c.number}] {c.title}" in prompt
         assert c.text in prompt
@@ -73,13 +73,18 @@ def test_a_follow_up_finds_what_the_question_before_it_was_about(writer: Writer)
 
 
 def test_history_is_before_the_model(writer: Writer, engine: ScriptedEngine) -> None:
-    history = (Message(role="user", content="Do you like tin?"), Message(role="assistant", content="Tolerably."))
+    history = (
+        Message(role="user", content="Do you like tin?"),
+        Message(role="assistant", content="Tolerably."),
+    )
     writer.ask(ANSWERED, history).finish()
     shown = ByteTokenizer().decode(engine.requests[0][0])
     assert shown.index("Do you like tin?") < shown.index("Tolerably.") < shown.index("mend the spout")
 
 
-def test_closing_a_reply_stops_the_engine_and_keeps_what_was_said(writer: Writer, engine: ScriptedEngine) -> None:
+def test_closing_a_reply_stops_the_engine_and_keeps_what_was_said(
+    writer: Writer, engine: ScriptedEngine
+) -> None:
     with writer.ask(ANSWERED) as reply:
         said = next(reply) + next(reply)
     assert engine.stopped == 1
@@ -123,12 +128,16 @@ def test_an_answer_that_reaches_max_tokens_says_so(make_writer: Callable[..., Wr
 
 def test_write_uses_the_prompt_that_training_used(writer: Writer, engine: ScriptedEngine) -> None:
     answer = writer.write("Frost on the beam").finish()
-    assert engine.requests[0][0] == tuple(ByteTokenizer().encode_chat(prompts.write(AUTHOR, "Frost on the beam")))
+    assert engine.requests[0][0] == tuple(
+        ByteTokenizer().encode_chat(prompts.write(AUTHOR, "Frost on the beam"))
+    )
     assert answer.citations == ()
     assert answer.text
 
 
-def test_rewrite_goes_by_paragraph_and_leaves_code_and_headings(writer: Writer, engine: ScriptedEngine) -> None:
+def test_rewrite_goes_by_paragraph_and_leaves_code_and_headings(
+    writer: Writer, engine: ScriptedEngine
+) -> None:
     text = "# Tank\n\nDiesel waxes\nin the cold.\n\n```sh\ndate >> tank.txt\n```\n\nI add paraffin."
     answer = writer.rewrite(text).finish()
     said = "I read the board by hand. It says 1.82 m."

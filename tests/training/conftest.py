@@ -18,7 +18,22 @@ from llm_twin.contracts.records import Post, Sample, Split
 from llm_twin.contracts.versions import POSTS, SAMPLES, FeatureVersion, write_lines
 
 AUTHOR = "Ada"
-_WORDS = "the a river gauge reads low today but nobody in town will say why it’s so quiet".split()
+_WORDS = (
+    "the",
+    "a",
+    "river",
+    "gauge",
+    "reads",
+    "low",
+    "but",
+    "nobody",
+    "here",
+    "will",
+    "say",
+    "why",
+    "it’s",
+    "so",
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +92,10 @@ def features(tmp_path: Path) -> FeatureVersion:
     return make_features(tmp_path / "features" / "F0001")
 
 
-def make_features(folder: Path, posts: int = 20, prompt_version: str = prompts.PROMPT_VERSION) -> FeatureVersion:
-    """`posts` posts of which the last two are validation and test, and a sample for each paragraph of the others."""
+def make_features(
+    folder: Path, posts: int = 20, prompt_version: str = prompts.PROMPT_VERSION
+) -> FeatureVersion:
+    """`posts` posts (the last two held out), and a sample for each paragraph of the others."""
     words = random.Random(3)
     made = [_post(n, words) for n in range(posts)]
     splits: dict[Split, tuple[str, ...]] = {

@@ -1,0 +1,167 @@
+"""Retrieval and refusal on the sample's questions: fits the confidence on one half, reports the other.
+
+Prints {name, machine, figures, peers, ratios}. `figures.weights` and `figures.intercept` are what a fit on
+the first half gives; `held_out` what they do on the second, `shipped` what the constants in
+llm_twin/inference/confidence.py do on all questions at the configured threshold.
+
+Weights are kept at zero or above: on these questions a shared word speaks against an answer (the answerable
+ones were worded unlike the posts, the others were not), and a twin that refuses whoever uses the author's own
+words would be fitted to the questionnaire and not to people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_twin import sample
+from llm_twin.adapters.edge import EdgeStore
+from llm_twin.adapters.sentence_embedder import SentenceEmbedder
+from llm_twin.adapters.weights import packaged_embedder
+from llm_twin.config import Config
+from llm_twin.contracts.ports import Filter, Silent
+from llm_twin.contracts.records import Post
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.feature import build
+from llm_twin.inference.confidence import Signals, probability
+from llm_twin.inference.retrieve import Retriever
+from llm_twin.workspace import Workspace
+
+MAX_FALSE = 0.1  # share of answerable questions that may be refused: 6 of 60
+STEPS, RATE, RIDGE = 4000, 0.5, 1e-3
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, what retrieval gave for it, and the rank of the right post (None where no post answers)."""
+
+    signals: Signals
+    answerable: bool
+    rank: int | None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="every third question")
+    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(open_sample(Path(folder)), step=3 if options.quick else 1)
+    result = {
+        "name": "refusal",
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "figures": figures,
+        "peers": {},
+        "ratios": {},
+    }
+    print(json.dumps(result) if options.json else json.dumps(result, indent=2))
+
+
+def open_sample(folder: Path) -> Retriever:
+    """A retriever over a feature version of the sample's true posts."""
+    posts = [
+        Post(
+            id=Post.id_of(p.slug),
+            url=p.slug,
+            title=p.title,
+            published_at=p.date.isoformat(),
+            markdown=p.markdown,
+            revision=Post.revision_of(p.title, p.markdown),
+        )
+        for p in sample.posts()
+    ]
+    workspace, config = Workspace(folder), Config()
+    embedder, store = SentenceEmbedder(packaged_embedder(), "all-MiniLM-L6-v2"), EdgeStore(folder / "index")
+    report = build.run(posts, config, embedder, store, workspace, Silent())
+    features = FeatureVersion.open(workspace.features / report.version)
+    return Retriever(features, store.open(report.version), embedder, config.retrieval)
+
+
+def measure(retriever: Retriever, step: int) -> dict[str, object]:
+    config = retriever.config
+    known = [ask(retriever, q.question, Post.id_of(q.post)) for q in sample.questions()[::step]]
+    # With its own post taken away, a question is one that only sounds as if a post answered it.
+    taken = [ask(retriever, q.question, None, without=Post.id_of(q.post)) for q in sample.questions()[::step]]
+    unknown = [ask(retriever, q.question, None) for q in sample.unanswerable()[::step]]
+    weights, intercept = fit(known[::2] + taken[::2] + unknown[::2])
+    return {
+        "questions": len(known),
+        "right_post_first": sum(a.rank == 1 for a in known),
+        "right_post_in_first_5": sum(a.rank is not None and a.rank <= 5 for a in known),
+        "weights": {f.name: round(getattr(weights, f.name), 3) for f in fields(Signals)},
+        "intercept": round(intercept, 3),
+        "held_out": refused(known[1::2], unknown[1::2], weights, intercept, 0.5),
+        "shipped": refused(known, unknown, None, None, config.refuse_below),
+        "separation": {
+            f.name: round(
+                area(
+                    [getattr(a.signals, f.name) for a in known], [getattr(a.signals, f.name) for a in unknown]
+                ),
+                3,
+            )
+            for f in fields(Signals)
+        },
+    }
+
+
+def ask(retriever: Retriever, question: str, post: str | None, without: str | None = None) -> Asked:
+    where = Filter(without_posts=frozenset({without} if without else ()))
+    found = [h.post_id for h in retriever.search(question, 10)] if post else []
+    hits = retriever.search(question, retriever.config.k, by="chunk", where=where)
+    rank = found.index(post) + 1 if post in found else None
+    return Asked(retriever.signals(question, hits), post is not None, rank)
+
+
+def fit(asked: list[Asked]) -> tuple[Signals, float]:
+    """Logistic regression with weights of zero or above, by projected gradient; both classes weigh the same.
+
+    The intercept is then moved so that at 0.5 at most MAX_FALSE of the answerable are refused.
+    """
+    x = np.array([astuple(a.signals) for a in asked])
+    y = np.array([a.answerable for a in asked], dtype=float)
+    weight = np.where(y == 1, 0.5 / max(y.sum(), 1), 0.5 / max((1 - y).sum(), 1))
+    mean, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
+    z, w, b = (x - mean) / scale, np.zeros(x.shape[1]), 0.0
+    for _ in range(STEPS):
+        error = weight * (1 / (1 + np.exp(-(z @ w + b))) - y)
+        w = np.maximum(0.0, w - RATE * (z.T @ error + RIDGE * w))
+        b -= RATE * float(error.sum())
+    raw = w / scale
+    level = np.sort((x @ raw)[y == 1])[int(MAX_FALSE * y.sum())]
+    return Signals(*(float(v) for v in raw)), -float(level)
+
+
+def refused(
+    known: list[Asked], unknown: list[Asked], weights: Signals | None, intercept: float | None, below: float
+) -> dict[str, int]:
+    def count(asked: list[Asked]) -> int:
+        if weights is None or intercept is None:
+            return sum(probability(a.signals) < below for a in asked)
+        return sum(probability(a.signals, weights, intercept) < below for a in asked)
+
+    return {
+        "answerable": len(known),
+        "answerable_refused": count(known),
+        "unanswerable": len(unknown),
+        "unanswerable_refused": count(unknown),
+    }
+
+
+def area(above: list[float], below: list[float]) -> float:
+    """Area under the ROC curve: how often one of `above` stands over one of `below`."""
+    a, b = np.array(above)[:, None], np.array(below)[None]
+    return float(((a > b) + 0.5 * (a == b)).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Generation by transformers + peft: any architecture, and a GPU where there is one.
+
+The decode loop is written out, so that sampling means what it means in llama.cpp: penalties over the same
+window of tokens, then top-p, then min-p, each on the untempered distribution, and the temperature last.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from llm_twin.adapters.base_model import BaseModel, load_model
+from llm_twin.adapters.llama_cpp import REPEAT_WINDOW, check_request
+from llm_twin.contracts.ports import ChatTokenizer, Piece, Sampling
+from llm_twin.contracts.versions import BASE
+
+_BROKEN = "�"  # what a decoder puts for the bytes of a character that is not complete yet
+
+
+class TransformersEngine:
+    """`contracts.ports.Engine` on a Hugging Face base and PEFT adapter folders.
+
+    Weights are float32 on a processor and bfloat16 on a GPU. Requests may overlap; their steps take turns.
+    """
+
+    name = "transformers"
+
+    def __init__(
+        self, base: BaseModel, adapters: Mapping[str, Path], tokenizer: ChatTokenizer, context: int = 4096
+    ) -> None:
+        import torch
+
+        self.models: tuple[str, ...] = (BASE, *adapters)
+        self.context = context
+        self._tokenizer = tokenizer
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = _load(base, tuple(adapters.values()), self._device)
+        self._turn = threading.Lock()  # which adapter is active is state of the one model
+
+    def stream(self, prompt: Sequence[int], model: str, sampling: Sampling) -> Iterator[Piece]:
+        """Pieces as they are made, whole characters only. Closing the iterator stops the generation.
+
+        Raises VersionNotFound for an unknown model, EngineError where the prompt does not fit the context.
+        """
+        check_request(self, prompt, model)
+        return self._pieces(list(prompt), model, sampling)
+
+    def next_token_logprobs(self, prompt: Sequence[int], model: str, top: int) -> dict[int, float]:
+        """Natural-log probabilities of the `top` likeliest next tokens before any rule, best first."""
+        check_request(self, prompt, model)
+        logits, _ = self._step(list(prompt), model, None)
+        best = logits.log_softmax(-1).topk(top)
+        return dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model = None
+
+    def _pieces(self, prompt: list[int], model: str, sampling: Sampling) -> Iterator[Piece]:
+        import torch
+
+        draw = torch.Generator().manual_seed(sampling.seed)
+        room = min(sampling.max_tokens, self.context - len(prompt))
+        made: list[int] = []
+        sent, cache, feed = 0, None, prompt
+        while len(made) < room:
+            logits, cache = self._step(feed, model, cache)
+            token = choose(logits, (prompt + made)[-REPEAT_WINDOW:], sampling, draw)
+            if token in self._tokenizer.eos_ids:
+                break
+            made.append(token)
+            feed = [token]
+            text = self._tokenizer.decode(made)
+            end, stopped = visible(text, sampling.stop)
+            if end > sent:
+                yield Piece(text[sent:end], len(made))
+                sent = end
+            if stopped:
+                return
+        # What was held back as the possible start of a stop string is text after all.
+        rest = self._tokenizer.decode(made)[sent:].rstrip(_BROKEN)
+        if rest:
+            yield Piece(rest, len(made))
+
+    def _step(self, ids: list[int], model: str, cache: Any) -> tuple[Any, Any]:
+        """Logits of the next token, [vocabulary], float32 on the CPU; and the cache of keys and values."""
+        import torch
+
+        with self._turn, torch.inference_mode(), self._adapter(model):
+            out = self._model(
+                input_ids=torch.tensor([ids], device=self._device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return out.logits[0, -1].float().cpu(), out.past_key_values
+
+    def _adapter(self, model: str) -> Any:
+        """Context in which the model is the one asked for."""
+        if model != BASE:
+            self._model.set_adapter(_slot(self.models.index(model)))
+            return nullcontext()
+        return self._model.disable_adapter() if len(self.models) > 1 else nullcontext()
+
+
+def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) -> int:
+    """The next token from `logits` [vocabulary], by llama.cpp's rules in llama.cpp's order.
+
+    `recent` are the tokens that the repeat penalty applies to (Keskar et al. 2019, arXiv:1909.05858:
+    positive logits are divided, negative ones multiplied). min-p keeps what is at least min_p times as
+    likely as the best (Nguyen et al. 2024, arXiv:2407.01082).
+    """
+    import torch
+
+    if sampling.repeat_penalty != 1:
+        seen = torch.tensor(sorted(set(recent)), dtype=torch.long)
+        found = logits[seen]
+        logits = logits.clone()
+        logits[seen] = torch.where(
+            found > 0, found / sampling.repeat_penalty, found * sampling.repeat_penalty
+        )
+    if sampling.temperature <= 0:
+        return int(logits.argmax())
+    kept, order = logits.sort(descending=True, stable=True)
+    chances = kept.softmax(-1)
+    before = (
+        chances.cumsum(-1) - chances
+    )  # the mass of all better ones: the token that crosses top_p still counts
+    keep = (before < sampling.top_p) & (chances >= sampling.min_p * chances[0])
+    keep[0] = True
+    weights = (kept[keep] / sampling.temperature).softmax(-1)
+    return int(order[keep][torch.multinomial(weights, 1, generator=draw)])
+
+
+def visible(text: str, stops: Sequence[str]) -> tuple[int, bool]:
+    """(end, stopped): how much of `text` may be shown now, and whether a stop string stands right after it.
+
+    Held back are an incomplete character and an end that may be the beginning of a stop string.
+    """
+    found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    if found:
+        return min(found), True
+    shown = text.rstrip(_BROKEN)
+    held = (n for stop in stops for n in range(len(stop) - 1, 0, -1) if shown.endswith(stop[:n]))
+    return len(shown) - max(held, default=0), False
+
+
+def _slot(number: int) -> str:
+    return f"adapter{number}"  # peft's own names may not hold dots; versions may be called anything
+
+
+def _load(base: BaseModel, adapters: Sequence[Path], device: str) -> Any:
+    model = load_model(base, "bf16" if device == "cuda" else "fp32")
+    if adapters:
+        from peft import PeftModel
+
+        with warnings.catch_warnings():
+            # peft asks transformers for a property that it has renamed; nothing that a user could change.
+            warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+            model = PeftModel.from_pretrained(model, adapters[0], adapter_name=_slot(1))
+            for number, folder in enumerate(adapters[1:], start=2):
+                model.load_adapter(folder, _slot(number))
+    return model.to(device).eval()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from llm_twin.contracts.bits import BitsPerByte, PostBits
+from llm_twin.evaluation.gate import decide
+
+
+def measured(value: float, posts: str = "abc", **other: float) -> BitsPerByte:
+    """Every post of 100 bytes at `value` bits a byte, but those given by name."""
+    rows = tuple(PostBits(post_id=p, bits=100 * other.get(p, value), tokens=30, bytes=100) for p in posts)
+    mean = sum(r.bits for r in rows) / sum(r.bytes for r in rows)
+    return BitsPerByte(value=mean, low=mean, high=mean, posts=rows, dtype="fp32")
+
+
+def test_better_than_the_base_goes_live_where_nothing_else_is() -> None:
+    verdict = decide(measured(1.1), None, measured(1.2))
+    assert verdict.passed
+    assert verdict.measures == pytest.approx({"candidate": 1.1, "base": 1.2})
+    assert "1.1000" in verdict.reason
+    assert "1.2000" in verdict.reason
+
+
+@pytest.mark.parametrize("candidate", [1.2, 1.3])
+def test_no_better_than_the_base_is_refused(candidate: float) -> None:
+    assert not decide(measured(candidate), None, measured(1.2)).passed
+    assert not decide(measured(candidate), measured(1.5), measured(1.2)).passed
+
+
+def test_it_must_beat_the_live_version_too() -> None:
+    assert decide(measured(1.1), measured(1.15), measured(1.2)).passed
+    refused = decide(measured(1.1), measured(1.05), measured(1.2))
+    assert not refused.passed
+    assert "the live version 1.0500" in refused.reason
+    assert not decide(measured(1.1), measured(1.1), measured(1.2)).passed
+
+
+def test_the_live_version_is_met_on_the_posts_that_both_measured() -> None:
+    # Over all of its own posts the live version looks better, because one of them is easy.
+    live = measured(1.15, "bcz", z=0.1)
+    assert live.value < 1.1
+    verdict = decide(measured(1.1, "abc"), live, measured(1.2, "abc"))
+    assert verdict.passed
+    assert verdict.measures["live"] == pytest.approx(1.15)
+
+
+def test_without_a_shared_post_the_base_decides() -> None:
+    verdict = decide(measured(1.1, "abc"), measured(0.5, "xyz"), measured(1.2, "abc"))
+    assert verdict.passed
+    assert "live" not in verdict.measures
+
+
+def test_a_measure_that_is_not_a_number_never_passes() -> None:
+    assert not decide(measured(float("nan")), None, measured(1.2)).passed

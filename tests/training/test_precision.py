@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from llm_twin.training import choose_precision
+from llm_twin.training.precision import use_physical_cores
+
+
+def test_a_given_precision_is_kept() -> None:
+    assert choose_precision("bf16") == "bf16"
+    assert choose_precision("fp32") == "fp32"
+
+
+@pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.9, "fp32"), (50.0, "fp32")])
+def test_auto_takes_the_one_that_is_clearly_faster(half: float, chosen: str) -> None:
+    assert choose_precision("auto", lambda dtype: half if dtype == torch.bfloat16 else 1.0) == chosen
+
+
+def test_no_more_threads_than_cores_that_may_be_used() -> None:
+    import psutil
+
+    threads = use_physical_cores()
+    assert threads == torch.get_num_threads()
+    assert 1 <= threads <= (psutil.cpu_count() or 1)
