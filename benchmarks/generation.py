@@ -158,11 +158,13 @@ class Contender:
     process: psutil.Process
 
     def decode(self, prompt: list[int], tokens: int, model: str = TWIN) -> Stamps:
+        """Ask it for a text, and wait for when its tokens came."""
         self.pipe.send((prompt, tokens, model))
         stamps: Stamps = self.pipe.recv()
         return stamps
 
     def memory(self) -> dict[str, int]:
+        """What it holds now."""
         return {"rss_mb": round(self.process.memory_info().rss / 1e6)}
 
 
@@ -274,6 +276,7 @@ class Clock:
         self._prompt = True
 
     def put(self, _: Any) -> None:
+        """A token was made."""
         if not self._prompt:  # the prompt is put first
             self.stamps.append((time.perf_counter() - self._start, len(self.stamps) + 1))
         self._prompt = False

@@ -1,7 +1,7 @@
 """The README's commands, run once for the whole suite, in the order in which a reader would type them.
 
-What is changed for the tests is little and stands here: the reader's blog is the sample author's site on loopback,
-training is short, and the interactive commands are given an end of input.
+What is changed for the tests is little and stands here: the reader's blog is the sample author's site on
+loopback, training is short, and the interactive commands are given an end of input.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def shorten(config: Path) -> None:
-    """Give the workspace the short training that the demo was run with, so that the notebook finds its run."""
+    """Give the workspace the short training that the demo was run with, so that the notebook finds it."""
     text = config.read_text(encoding="utf-8")
     keys = [word.removeprefix("training.").replace("=", ": ") for word in SHORT.split() if "=" in word]
     if keys[0] not in text:

@@ -25,7 +25,7 @@ from llm_twin.errors import MismatchError, MissingDependency
 PACKAGED = "SmolLM2-135M-Instruct"
 Dtype = Literal["fp32", "bf16"]
 # Raised when the way the folder is made changes, so that a folder of an older program is not used.
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +184,17 @@ def _write_dequantised(packed: Path, target: Path) -> None:
     import torch
     from tokenizers.pre_tokenizers import ByteLevel, Digits
     from tokenizers.pre_tokenizers import Sequence as InOrder
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     with _no_bars():
-        read = AutoModelForCausalLM.from_pretrained(packed.parent, gguf_file=packed.name, dtype=torch.float32)
+        read = AutoModelForCausalLM.from_pretrained(
+            packed.parent,
+            gguf_file=packed.name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        )
         tokenizer = AutoTokenizer.from_pretrained(packed.parent, gguf_file=packed.name)
     # A model that was read from a GGUF refuses save_pretrained; the same weights in a fresh model do not.
     model = AutoModelForCausalLM.from_config(read.config, dtype=torch.float32)

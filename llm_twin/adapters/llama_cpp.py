@@ -187,7 +187,10 @@ def _start(gguf: Path, adapters: Sequence[Path], context: int, threads: int) -> 
     params.ui = False
     params.endpoint_slots = False
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
+        # A server that is freed before its loop has begun waits for ever: one answered request shows that it has.
+        _checked(server.handle_completions({"prompt": [0], "n_predict": 1, "temperature": 0}))
+        return server
     except RuntimeError as error:
         logging.getLogger(__name__).debug("xllamacpp: %s", error)
         names = ", ".join(str(path) for path in (gguf, *adapters))

@@ -93,11 +93,11 @@ class TransformersEngine:
         with self._turn, torch.inference_mode(), self._adapter(model):
             out = self._model(
                 input_ids=torch.tensor([ids], device=self._device),
-                past_key_values=cache,
+                cache=cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
-        return out.logits[0, -1].float().cpu(), out.past_key_values
+        return out.logits[0, -1].float().cpu(), out.cache
 
     def _adapter(self, model: str) -> Any:
         """Context in which the model is the one asked for."""

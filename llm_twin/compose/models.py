@@ -62,7 +62,7 @@ def train(
             version,
             space.config.training,
             base,
-            load_model(base),
+            load_model(base, training.choose_precision(space.config.training.precision)),
             tokenizer,
             TorchScorer,
             run_dir,
@@ -71,7 +71,7 @@ def train(
         )
         scorers = {
             BASE: TorchScorer(load_model(base)),
-            "adapter": TorchScorer(load_model(base, run.adapter_dir)),
+            "adapter": TorchScorer(load_model(base, adapter=run.adapter_dir)),
         }
         scores = evaluation.run(version, scorers, tokenizer, "test", progress)
         model = _register(space, version, base, run, scores)

@@ -354,3 +354,10 @@ def test_the_penalty_means_the_same_in_llama_cpp(
 )
 def test_what_may_be_shown(text: str, stops: tuple[str, ...], expected: tuple[int, bool]) -> None:
     assert visible(text, stops) == expected
+
+
+def test_an_engine_may_be_closed_before_its_first_request(base: BaseModel) -> None:
+    """llama.cpp's server, freed before its loop had begun, used to wait for ever."""
+    assert base.gguf
+    for _ in range(3):
+        LlamaCppEngine(base.gguf, {}, context=512).close()
