@@ -1,6 +1,6 @@
 """Retrieval and refusal on the sample's questions: fits the confidence on one half, reports the other.
 
-Prints {name, machine, figures, peers, ratios}. `figures.weights` and `figures.intercept` are what a fit on
+`figures.weights` and `figures.intercept` are what a fit on
 the first half gives; `held_out` what they do on the second, `shipped` what the constants in
 llm_twin/inference/confidence.py do on all questions at the configured threshold.
 
