@@ -1,7 +1,7 @@
-"""How long `llm-twin demo` takes, stage by stage, and how much better the twin predicts unseen posts than its base.
+"""How long each stage of the demo takes, and how much better the twin predicts unseen posts than its base.
 
-A new workspace in a temporary folder; weights that were dequantised before are used again (the first time costs
-about 20 s more). There is no peer: none of them goes from a site to a twin without an account.
+A new workspace in a temporary folder; weights that were dequantised before are used again (the first time
+costs about 20 s more). There is no peer: none of them goes from a site to a twin without an account.
 """
 
 from __future__ import annotations

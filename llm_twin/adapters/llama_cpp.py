@@ -188,7 +188,7 @@ def _start(gguf: Path, adapters: Sequence[Path], context: int, threads: int) -> 
     params.endpoint_slots = False
     try:
         server = xllamacpp.Server(params)
-        # A server that is freed before its loop has begun waits for ever: one answered request shows that it has.
+        # A server that is freed before its loop has begun waits for ever: an answered request shows it has.
         _checked(server.handle_completions({"prompt": [0], "n_predict": 1, "temperature": 0}))
         return server
     except RuntimeError as error:
