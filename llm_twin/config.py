@@ -76,14 +76,16 @@ class Training(Section):
     rank: int = Field(16, ge=1, le=256)
     alpha: int = Field(32, ge=1, le=1024)
     dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float = Field(4e-4, gt=0, lt=1)
+    learning_rate: float = Field(1e-3, gt=0, lt=1)
     warmup_share: float = Field(0.05, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0, lt=1)
     epochs: float = Field(
         2.0, gt=0, le=100, description="Passes over the training samples, unless max_tokens is less."
     )
     max_tokens: int | None = Field(
-        None, ge=1, description="Stop after this many tokens forward and backward."
+        100_000,
+        ge=1,
+        description="Tokens forward and backward; null trains all epochs. The default is minutes on 2 cores.",
     )
     batch_tokens: int = Field(2048, ge=64, description="Tokens of one optimiser step.")
     sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")

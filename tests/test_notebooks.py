@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 from tests.story import SHORT, Story
@@ -18,12 +19,12 @@ pytestmark = pytest.mark.filterwarnings(
 
 def shorten(config: Path) -> None:
     """Give the workspace the short training that the demo was run with, so that the notebook finds it."""
-    text = config.read_text(encoding="utf-8")
-    keys = [word.removeprefix("training.").replace("=", ": ") for word in SHORT.split() if "=" in word]
-    if keys[0] not in text:
-        config.write_text(
-            text.replace("training:\n", "training:\n  " + "\n  ".join(keys) + "\n"), encoding="utf-8"
-        )
+    given = yaml.safe_load(config.read_text(encoding="utf-8"))
+    for word in SHORT.split():
+        if word != "--set":
+            key, _, value = word.removeprefix("training.").partition("=")
+            given["training"][key] = int(value)
+    config.write_text(yaml.safe_dump(given), encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["01_feature", "02_training", "03_inference"])
