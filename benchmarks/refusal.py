@@ -1,25 +1,22 @@
-"""Retrieval and refusal on the sample's questions: fits the confidence on one half, reports the other.
+"""Retrieval and refusal on the sample's questions: what is found, and what is refused that should not be.
 
-`figures.weights` and `figures.intercept` are what a fit on
-the first half gives; `held_out` what they do on the second, `shipped` what the constants in
-llm_twin/inference/confidence.py do on all questions at the configured threshold.
+`held_out` is the sum over two halves of the questions, each judged by weights and a threshold fitted on the
+other. `weights` and `intercept` are fitted on all of them: those are the constants in
+llm_twin/inference/confidence.py, and `shipped` is what they do on the questions that they were fitted on.
 
-Weights are kept at zero or above: on these questions a shared word speaks against an answer (the answerable
-ones were worded unlike the posts, the others were not), and a twin that refuses whoever uses the author's own
-words would be fitted to the questionnaire and not to people.
+Weights are kept at zero or above: a twin that refuses whoever asks more exactly would be fitted to the
+questionnaire and not to people.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import tempfile
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from machine import Measured, run
 from numpy.typing import NDArray
 
 from llm_twin import sample
@@ -31,7 +28,7 @@ from llm_twin.contracts.ports import Filter, Silent
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature import build
-from llm_twin.inference.confidence import Signals, probability
+from llm_twin.inference.confidence import INTERCEPT, WEIGHTS, Signals, probability
 from llm_twin.inference.retrieve import Retriever
 from llm_twin.workspace import Workspace
 
@@ -51,20 +48,13 @@ class Asked:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="every third question")
-    parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    options = parser.parse_args()
+    run("refusal", __doc__, measure)
+
+
+def measure(options: argparse.Namespace) -> Measured:
+    step = 3 if options.quick else 1
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(open_sample(Path(folder)), step=3 if options.quick else 1)
-    result = {
-        "name": "refusal",
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-        "figures": figures,
-        "peers": {},
-        "ratios": {},
-    }
-    print(json.dumps(result) if options.json else json.dumps(result, indent=2))
+        return Measured(figures(open_sample(Path(folder)), step), {}, {})
 
 
 def open_sample(folder: Path) -> Retriever:
@@ -87,31 +77,37 @@ def open_sample(folder: Path) -> Retriever:
     return Retriever(features, store.open(report.version), embedder, config.retrieval)
 
 
-def measure(retriever: Retriever, step: int) -> dict[str, object]:
-    config = retriever.config
-    known = [ask(retriever, q.question, Post.id_of(q.post)) for q in sample.questions()[::step]]
+def figures(retriever: Retriever, step: int) -> dict[str, object]:
+    questions, others = sample.questions()[::step], sample.unanswerable()[::step]
+    known = [ask(retriever, q.question, Post.id_of(q.post)) for q in questions]
     # With its own post taken away, a question is one that only sounds as if a post answered it.
-    taken = [ask(retriever, q.question, None, without=Post.id_of(q.post)) for q in sample.questions()[::step]]
-    unknown = [ask(retriever, q.question, None) for q in sample.unanswerable()[::step]]
-    weights, intercept = fit(known[::2] + taken[::2] + unknown[::2])
+    taken = [ask(retriever, q.question, None, without=Post.id_of(q.post)) for q in questions]
+    unknown = [ask(retriever, q.question, None) for q in others]
+    weights, intercept = fit(known + taken + unknown)
+    halves = [
+        refused(known[1 - n :: 2], unknown[1 - n :: 2], *fit(known[n::2] + taken[n::2] + unknown[n::2]), 0.5)
+        for n in (0, 1)
+    ]
     return {
         "questions": len(known),
         "right_post_first": sum(a.rank == 1 for a in known),
         "right_post_in_first_5": sum(a.rank is not None and a.rank <= 5 for a in known),
         "weights": {f.name: round(getattr(weights, f.name), 3) for f in fields(Signals)},
         "intercept": round(intercept, 3),
-        "held_out": refused(known[1::2], unknown[1::2], weights, intercept, 0.5),
-        "shipped": refused(known, unknown, None, None, config.refuse_below),
+        "held_out": {key: sum(half[key] for half in halves) for key in halves[0]},
+        "shipped": refused(known, unknown, WEIGHTS, INTERCEPT, retriever.config.refuse_below),
         "separation": {
-            f.name: round(
-                area(
-                    [getattr(a.signals, f.name) for a in known], [getattr(a.signals, f.name) for a in unknown]
-                ),
-                3,
-            )
+            f.name: {
+                "unanswerable": area(values(known, f.name), values(unknown, f.name)),
+                "own post taken away": area(values(known, f.name), values(taken, f.name)),
+            }
             for f in fields(Signals)
         },
     }
+
+
+def values(asked: list[Asked], signal: str) -> list[float]:
+    return [getattr(a.signals, signal) for a in asked]
 
 
 def ask(retriever: Retriever, question: str, post: str | None, without: str | None = None) -> Asked:
@@ -142,11 +138,9 @@ def fit(asked: list[Asked]) -> tuple[Signals, float]:
 
 
 def refused(
-    known: list[Asked], unknown: list[Asked], weights: Signals | None, intercept: float | None, below: float
+    known: list[Asked], unknown: list[Asked], weights: Signals, intercept: float, below: float
 ) -> dict[str, int]:
     def count(asked: list[Asked]) -> int:
-        if weights is None or intercept is None:
-            return sum(probability(a.signals) < below for a in asked)
         return sum(probability(a.signals, weights, intercept) < below for a in asked)
 
     return {
@@ -160,7 +154,7 @@ def refused(
 def area(above: list[float], below: list[float]) -> float:
     """Area under the ROC curve: how often one of `above` stands over one of `below`."""
     a, b = np.array(above)[:, None], np.array(below)[None]
-    return float(((a > b) + 0.5 * (a == b)).mean())
+    return round(float(((a > b) + 0.5 * (a == b)).mean()), 3)
 
 
 if __name__ == "__main__":

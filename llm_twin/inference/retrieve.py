@@ -13,7 +13,7 @@ from llm_twin.contracts.ports import Embedder, Filter, Ranked, VectorIndex, Vect
 from llm_twin.contracts.records import Hit
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import MismatchError
-from llm_twin.inference.confidence import Judge, Signals, probability
+from llm_twin.inference.confidence import Signals, probability
 
 By = Literal["post", "chunk"]
 EVERYTHING = Filter()
@@ -44,7 +44,6 @@ class Retriever:
         self._index = index
         self._embedder = embedder
         self._rows = {chunk_id: row for row, chunk_id in enumerate(features.chunks)}
-        self._judge = Judge(features, embedder)
         self._vector = lru_cache(maxsize=_QUERIES)(self._embed)
 
     def vector(self, query: str) -> Vectors:
@@ -72,7 +71,11 @@ class Retriever:
 
     def signals(self, query: str, hits: Sequence[Hit]) -> Signals:
         """What `confidence` weighs; `hits` must not be empty."""
-        return self._judge.signals(query, self.vector(query), hits, self._post_vectors)
+        vector = self.vector(query)
+        return Signals(
+            chunk=max(h.cosine for h in hits),
+            post=max(float(self._post_vectors[h.post_id] @ vector) for h in hits),
+        )
 
     def _embed(self, query: str) -> Vectors:
         vector: Vectors = self._embedder.embed([query])[0]
