@@ -143,9 +143,13 @@ class Twin:
         return self._features
 
     def _start(self, model: str, features: str) -> compose.Session:
-        """Start a session with this model, the live one, and what the last one served of these features."""
+        """Start a session with this model, what the last one served of these features, and, where this twin
+        follows the live pair, the live model too.
+
+        A twin of the base loads no other: it answers even where the live adapter is damaged.
+        """
         wanted, live, last = {model}, self._space.registry.live(), self._session
-        if live is not None and live.features == features:
+        if self._model == "live" and live is not None and live.features == features:
             wanted.add(live.model)
         if last is not None and last.features.name == features:
             wanted |= set(last.engine.models)

@@ -158,7 +158,7 @@ def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) -> None:
-    short = ["--set", "training.max_tokens=20000", "--set", "training.evaluations=1", "--json"]
+    short = ["--set", "training.max_tokens=6000", "--set", "training.evaluations=1", "--json"]
     short += ["--set", "training.validation_posts=1"]
     train = subprocess.Popen(
         [BIN / "llm-twin", "train", *short],
@@ -172,7 +172,7 @@ def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) 
     deadline = time.monotonic() + 100
     while not (set((trained / "runs").iterdir()) - before) and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(8)  # into the steps; wherever it is hit, the same must hold
+    time.sleep(5)  # into the steps; wherever it is hit, the same must hold
     train.send_signal(signal.SIGINT)
     _, stderr = train.communicate(timeout=60)
     assert train.returncode == 130
