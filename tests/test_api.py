@@ -1,0 +1,52 @@
+"""The Python API, on the workspace that the README's commands left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from llm_twin import Twin, compose
+from llm_twin.contracts.records import Post
+from llm_twin.errors import VersionNotFound
+from tests.story import Story
+
+QUESTION = "What do you have against dashboards?"
+
+
+def test_an_answer_names_its_model_its_features_and_real_spans(story: Story) -> None:
+    with Twin.open(story.demo) as twin:
+        pieces = list(reply := twin.stream(QUESTION))
+        answer = reply.answer
+    assert "".join(pieces) == answer.text
+    assert not answer.refused
+    assert answer.features == "F0001"
+    assert answer.model in ("base", "v1")
+    assert answer.timings["total"] > 0
+    posts = {post.id: post for post in _posts(story)}
+    assert answer.citations
+    for citation in answer.citations:
+        assert posts[citation.post_id].markdown[citation.start : citation.end] == citation.text
+
+
+def test_search_gives_each_post_once(story: Story) -> None:
+    with Twin.open(story.demo) as twin:
+        hits = twin.search("wind and weather", k=5)
+    assert len({hit.post_id for hit in hits}) == len(hits) == 5
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_base_and_version_answer_side_by_side(story: Story) -> None:
+    with Twin.open(story.demo, model="v1") as twin:
+        assert twin.models[:2] == ("base", "v1")
+        assert twin.ask(QUESTION).model == "v1"
+        assert twin.writer("base").ask(QUESTION).finish().model == "base"
+
+
+def test_an_unknown_model_is_noticed_when_it_is_opened(story: Story) -> None:
+    with pytest.raises(VersionNotFound, match="v99"):
+        Twin.open(story.demo, model="v99")
+
+
+def _posts(story: Story) -> Iterable[Post]:
+    return compose.feature_version(compose.open_workspace(story.demo), "F0001").posts.values()
