@@ -11,7 +11,7 @@ from llm_twin.contracts.records import Post
 from llm_twin.errors import VersionNotFound
 from tests.story import Story
 
-QUESTION = "What do you have against dashboards?"
+QUESTION = "Why don't you like Lookout?"
 
 
 def test_an_answer_names_its_model_its_features_and_real_spans(story: Story) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SAMPLE_PORT = 8019  # of the sample's site; fixed, so that a second run knows the addresses
 QUESTIONS = (
     "What did you do in the flood of January 2021?",
-    "What do you have against dashboards?",
+    "Why don't you like Lookout?",
     "Who is your favourite football player?",
 )
 TOPIC = "A morning with nothing to repair"

