@@ -35,7 +35,7 @@ def test_the_three_pipelines_meet_in_the_workspace_only(story: Story, root: Path
 
     assert script(root, "training", space, *SHORT.split()).startswith("v1: ")
 
-    (space / "in.jsonl").write_text('{"ask": "Why don't you like Lookout?"}\n')
+    (space / "in.jsonl").write_text("""{"ask": "Why don't you like Lookout?"}\n""")
     told = script(root, "inference", space, str(space / "in.jsonl"), str(space / "out.jsonl"))
     assert told.startswith("1 answered, 0 were there already")
     answer = json.loads((space / "out.jsonl").read_text())
