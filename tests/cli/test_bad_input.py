@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -156,9 +154,8 @@ def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
     assert str(os.getpid()) in line
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) -> None:
-    short = ["--set", "training.max_tokens=6000", "--set", "training.evaluations=1", "--json"]
+    short = ["--set", "training.max_tokens=6000", "--set", "training.evaluations=1"]
     short += ["--set", "training.validation_posts=1"]
     train = subprocess.Popen(
         [BIN / "llm-twin", "train", *short],
@@ -168,11 +165,8 @@ def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) 
         stderr=subprocess.PIPE,
         text=True,
     )
-    before = set((trained / "runs").iterdir())
-    deadline = time.monotonic() + 100
-    while not (set((trained / "runs").iterdir()) - before) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(5)  # into the steps; wherever it is hit, the same must hold
+    assert train.stderr
+    assert any(line.startswith("step 0:") for line in train.stderr), "it never came to its steps"
     train.send_signal(signal.SIGINT)
     _, stderr = train.communicate(timeout=60)
     assert train.returncode == 130
