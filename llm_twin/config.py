@@ -33,14 +33,20 @@ class Author(Section):
 class Collect(Section):
     """The crawler's manners and bounds."""
 
-    user_agent: str = Field("llm-twin/0.1 (personal archive of one author)", min_length=1)
+    user_agent: str = Field(
+        "llm-twin/0.1 (personal archive of one author)", pattern=r"^[A-Za-z][\x20-\x7e]*$", max_length=200
+    )
     delay_s: float = Field(
         0.0, ge=0, le=60, description="Pause between requests to a host; robots.txt may raise it."
+    )
+    concurrency: int = Field(
+        4, ge=1, le=16, description="Requests to a host at once; one where a pause is set or asked for."
     )
     timeout_s: float = Field(20.0, gt=0, le=300)
     max_pages: int = Field(5000, ge=1)
     max_depth: int = Field(12, ge=0, description="Links followed from the given address.")
     max_bytes: int = Field(10_000_000, ge=1000, description="Largest answer read, after decompression.")
+    author: str | None = Field(None, description="Only posts that name this author, or none.")
     allow_private: bool = Field(False, description="Permit loopback and private addresses.")
 
 
@@ -54,6 +60,10 @@ class Features(Section):
         160, ge=32, le=2048, description="Upper bound of a chunk, in the embedder's tokens."
     )
     min_words: int = Field(30, ge=0, description="Shorter posts are dropped, and reported.")
+    mask: bool = Field(
+        True,
+        description="Mask e-mail addresses, phone numbers, keys and tokens; found and reported either way.",
+    )
     test_share: float = Field(
         0.1, gt=0, lt=0.5, description="The newest posts, held out; and as many for validation."
     )

@@ -27,16 +27,20 @@ def build(workspace: Workspace = None, overrides: Set = None, as_json: Json = Fa
     from dataclasses import asdict
 
     from llm_twin import compose
+    from llm_twin.contracts.private import in_words
 
     with show.progress(as_json) as progress:
         report = compose.build_features(space(workspace, overrides), progress)
     dropped = [f"  dropped {post}: {reason}" for post, reason in report.dropped]
+    private = (
+        f"{in_words(report.private)}{'' if report.masked else ' not'} masked, " if report.private else ""
+    )
     show.result(
         asdict(report),
         as_json,
         f"{report.version}{'' if report.created else ' (nothing changed)'}: {report.posts} posts, "
         f"{report.chunks} chunks ({report.embedded} embedded, {report.reused} reused), "
-        f"{report.samples} samples, {report.seconds:.1f} s.",
+        f"{report.samples} samples, {private}{report.seconds:.1f} s.",
         *dropped,
     )
 

@@ -25,13 +25,16 @@ def register(app: typer.Typer) -> None:
 
 
 def collect(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap or folder.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap, export or folder.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")
     ] = False,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Permit loopback and private addresses.")
     ] = False,
+    author: Annotated[
+        str | None, typer.Option("--author", metavar="NAME", help="Only posts that name this author, or none.")
+    ] = None,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -41,8 +44,9 @@ def collect(
 
     from llm_twin import compose
 
-    private = ["collect.allow_private=true"] if allow_private else []
-    opened = space(workspace, [*(overrides or ()), *private])
+    said = ["collect.allow_private=true"] if allow_private else []
+    said += [f"collect.author={json.dumps(author, ensure_ascii=False)}"] if author else []
+    opened = space(workspace, [*(overrides or ()), *said])
     with show.progress(as_json) as progress:
         report = compose.collect(opened, sources, progress, dry_run)
     refused = sum(report.refused.values())

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _WRITTEN = (
     (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE), "mdy"),
     (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\.?\s+{_MONTH},?\s+(\d{{4}})\b", re.IGNORECASE), "dmy"),
-    (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})\b"), "ymd"),
+    (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
 )
+_ISO = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}[\d:.,]*) ?(UTC|GMT|Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
+)
+_RFC_822 = re.compile(r"(?:[A-Za-z]{3,9}\.?,? ?)?\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4} \d")
 _IN_PATH = re.compile(r"/(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?=[/._-]|$)")
 _EARLIEST, _LATEST = 1980, 2100  # outside of these a number is no year of a post
+_LONGEST = 1000  # characters in which a date is looked for
 
 
 def iso(text: str | None) -> str | None:
     """An ISO 8601 date or date-time from ISO, RFC 822 or a written-out date; None where it is none."""
-    text = " ".join((text or "").split())
+    text = " ".join((text or "")[:_LONGEST].split())
     if not text:
         return None
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return _known(date.fromisoformat(text).isoformat())
-        if re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
-            return _known(datetime.fromisoformat(text).isoformat())
-        if re.match(r"(?:[A-Za-z]{3}, ?)?\d{1,2} [A-Za-z]{3} \d{4} \d", text):
+        if found := _ISO.fullmatch(text):
+            zone = found[3] or ""
+            zone = zone if zone[:1] in ("+", "-", "") else "+00:00"
+            return _known(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").isoformat())
+        if _RFC_822.match(text):
             return _known(parsedate_to_datetime(text).isoformat())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, IndexError):
         pass  # not what it looked like; it may still hold a written-out date
     return written(text)
+
+
+def of_utc(moment: Any) -> str | None:
+    """An ISO 8601 date-time from a tuple such as `time.gmtime` gives: UTC, year to second, then anything."""
+    if not isinstance(moment, tuple):
+        return None
+    try:
+        year, month, day, hour, minute, second = moment[:6]
+        return _known(datetime(year, month, day, hour, minute, second, tzinfo=UTC).isoformat())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def written(text: str) -> str | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
-from llm_twin.collect import feeds, page, sitemaps, urls
+from llm_twin.collect import feeds, judge, page, sitemaps, traps, urls
 from llm_twin.collect.feeds import Entry
 from llm_twin.collect.fetch import Client, Fetched, Refused
-from llm_twin.collect.report import Refusal
+from llm_twin.collect.item import Rejected
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Progress
 
@@ -18,6 +20,9 @@ _FEED_PLACES = ("feed/", "feed.xml", "atom.xml", "index.xml", "rss.xml")
 _SITEMAP_PLACES = ("sitemap.xml",)
 _MAX_SITEMAPS = 50
 _MAX_FEEDS = 4
+# For each page that may be read: addresses that are kept, and that are asked (many give no page).
+_KNOWN = 20
+_ASKED = 4
 
 
 class Crawl:
@@ -27,7 +32,8 @@ class Crawl:
         site: the address that says which site this is.
         entries: what the feeds say about a page, by canonical url.
         refusals: addresses that gave no page.
-        gone: canonical urls that answered 404 or 410.
+        gone: status by canonical url of what answered 404 or 410.
+        moved: canonical url that was asked, by the canonical url that it redirected to.
     """
 
     def __init__(self, client: Client, config: Collect, start: str, known: Iterable[str] = ()) -> None:
@@ -35,27 +41,39 @@ class Crawl:
         self._config = config
         self.site = start
         self.entries: dict[str, Entry] = {}
-        self.refusals: list[Refusal] = []
-        self.gone: set[str] = set()
+        self.refusals: list[Rejected] = []
+        self.gone: dict[str, int] = {}
+        self.moved: dict[str, str] = {}
         self._known = list(known)
         self._seen: set[str] = set()
         self._read: set[str] = set()
+        self._linked: set[str] = set()
+        self._listed: set[str] = set()
         self._queue: deque[tuple[str, int]] = deque()
+        self._begun: deque[Future[Fetched] | None] = deque()
         self._feeds: set[str] = set()
+        self._traps = traps.Traps()
 
     def walk(self, progress: Progress) -> Iterator[str]:
         """Addresses of the site's HTML pages, each once, as they are read; their bodies lie in the cache.
 
-        Raises Refused where the first address gives nothing.
+        The next addresses are asked for while a page is read, but they are read in order: what is found does
+        not depend on how fast the answers come. Raises Refused where the first address gives nothing.
         """
         progress.start("pages")
         first = self._client.get(self.site)
         self._seen |= {urls.canonical(first.asked), urls.canonical(first.url)}
         yield from self._open(first)
-        pages = 0
-        while self._queue and pages < self._config.max_pages:
+        pages, asked, most = 0, 0, self._config.max_pages
+        while self._queue and pages < most and asked < _ASKED * most:
+            self._look_ahead(min(most - pages, _ASKED * most - asked))
             url, depth = self._queue.popleft()
-            fetched = self._fetch(url)
+            begun = self._begun.popleft()
+            if begun is None or self._is_trap(url):
+                self.refusals.append(Rejected(url, "nothing new at addresses like it"))
+                continue
+            asked += 1
+            fetched = self._answer(url, begun.result)
             if fetched is None or not self._new(fetched):
                 continue
             found = self._page(fetched, depth)
@@ -63,10 +81,26 @@ class Crawl:
                 pages += 1
                 progress.advance(1, note=f"{len(self._queue)} known and not yet asked")
                 yield found
+        for example in self._traps.found:
+            progress.say(f"{traps.BARREN} addresses like {example} gave nothing new; no more were asked.")
         if self._queue:
             progress.say(
                 f"Stopped after {pages} pages (collect.max_pages); {len(self._queue)} more were known."
             )
+
+    def _look_ahead(self, left: int) -> None:
+        """Have the first addresses of the queue asked for: as many as the host takes at once, at most `left`.
+
+        The queue grows at its end alone, so those that are begun stay its first.
+        """
+        wanted = min(self._client.at_once(self._queue[0][0]), left, len(self._queue))
+        while len(self._begun) < wanted:
+            url = self._queue[len(self._begun)][0]
+            self._begun.append(None if self._is_trap(url) else self._client.begin(url))
+
+    def _is_trap(self, url: str) -> bool:
+        """Whether an address need not be asked; what the site lists as its own always is."""
+        return self._traps.is_one(url) and urls.canonical(url) not in self._listed
 
     def _open(self, first: Fetched) -> Iterator[str]:
         """Read the first address, whatever it is, and queue all that the site says of itself."""
@@ -84,24 +118,24 @@ class Crawl:
         self.site = start
         later, self._queue = self._queue, deque()
         home = urljoin(start, f"/{urlsplit(start).path.split('/')[1]}/" if "/~" in start else "/")
-        self._add([home, *(u for u in self._known if urls.same_site(u, start))], 0)
+        self._add([home, *(u for u in self._known if urls.same_site(u, start))], 0, listed=True)
         self._find_feeds(named, home)
         self._find_sitemaps(home)
         self._queue.extend(later)
 
     def _find_feeds(self, named: list[str], home: str) -> None:
         for url in named[:_MAX_FEEDS]:
-            self._ask_feed(url)
+            self._ask_feed(url, self._client.get)
         if not self.entries:
             for place in _FEED_PLACES:
-                self._ask_feed(urljoin(home, place))
+                self._ask_feed(urljoin(home, place), self._client.guess)
                 if self.entries:
                     return
 
-    def _ask_feed(self, url: str) -> None:
+    def _ask_feed(self, url: str, ask: Callable[[str], Fetched]) -> None:
         if url in self._feeds:
             return
-        fetched = self._fetch(url, expected=False)
+        fetched = self._answer(url, partial(ask, url), expected=False)
         if fetched and feeds.is_feed(fetched.body):
             self._feed(fetched)
 
@@ -113,11 +147,14 @@ class Crawl:
         own = [e for e in feed.entries if urls.same_site(e.url, site or fetched.url)]
         for entry in own:
             self.entries.setdefault(urls.canonical(entry.url), entry)
-        self._add([e.url for e in own], 1, pages_only=False)
+        self._add([e.url for e in own], 1, listed=True, pages_only=False)
         return site
 
     def _find_sitemaps(self, home: str) -> None:
-        named = [s for s in (urls.clean(s, home) for s in self._client.sitemaps(home)) if s]
+        try:
+            named = [s for s in (urls.clean(s, home) for s in self._client.sitemaps(home)) if s]
+        except Refused:
+            return  # the site lies on another host than its feed, and nothing of it may be asked
         waiting = deque(named or [urljoin(home, place) for place in _SITEMAP_PLACES])
         asked: set[str] = set()
         while waiting and len(asked) < _MAX_SITEMAPS:
@@ -125,50 +162,81 @@ class Crawl:
             if url in asked:
                 continue
             asked.add(url)
-            if fetched := self._fetch(url, expected=url in named):
+            ask = self._client.get if named else self._client.guess
+            if fetched := self._answer(url, partial(ask, url), expected=url in named):
                 waiting.extend(self._sitemap(fetched))
 
     def _sitemap(self, fetched: Fetched) -> list[str]:
         found = sitemaps.parse(fetched.body, fetched.url, self._config.max_bytes)
-        self._add((u for u in found.pages if urls.same_site(u, fetched.url)), 1)
+        self._add((u for u in found.pages if urls.same_site(u, fetched.url)), 1, listed=True)
         return list(found.sitemaps)
 
     def _page(self, fetched: Fetched, depth: int) -> str | None:
         """Queue the links of a page; its address, or None where the answer is no page."""
         if not page.is_html(fetched.body, fetched.content_type):
-            self.refusals.append(Refusal(fetched.url, "not a page"))
+            self.refusals.append(Rejected(fetched.url, "not a page"))
             return None
-        root = page.parse(page.decode(fetched.body, fetched.content_type))
-        if root is None:
-            self.refusals.append(Refusal(fetched.url, "empty page"))
+        try:
+            root = page.tree_of(page.decode(fetched.body, fetched.content_type))
+        except page.Unreadable as error:
+            self.refusals.append(Rejected(fetched.url, str(error)))
             return None
         self._read.add(urls.canonical(fetched.url))
-        if depth < self._config.max_depth:
-            self._add((u for u in page.links(root, fetched.url) if urls.same_site(u, fetched.url)), depth + 1)
+        leads_on = self._follow(page.links(root, fetched.url), fetched.url, depth)
+        self._traps.read(fetched.url, root, leads_on)
         return fetched.url
+
+    def _follow(self, links: Iterable[str], url: str, depth: int) -> bool:
+        """Queue the links of a page; whether one of another shape than its own was on no page before.
+
+        An archive's next page is no deeper than the archive, so that an old blog is followed to its end.
+        """
+        shape, leads_on = traps.shape(url), False
+        archive = judge.why_not_address(url) == "listing"
+        for link in links:
+            if link in self._linked or not urls.same_site(link, url) or not urls.may_be_page(link):
+                continue
+            if len(self._linked) < _KNOWN * self._config.max_pages:
+                self._linked.add(link)
+            alike = traps.shape(link) == shape
+            leads_on = leads_on or not alike
+            further = depth if alike and archive else depth + 1
+            if further <= self._config.max_depth:
+                self._add([link], further)
+        return leads_on
 
     def _new(self, fetched: Fetched) -> bool:
         """Whether an answer is of this site and was not read under another address."""
         final = urls.canonical(fetched.url)
         if not urls.same_site(fetched.url, self.site):
-            self.refusals.append(Refusal(fetched.asked, "leads to another site"))
+            self.refusals.append(Rejected(fetched.asked, "leads to another site"))
             return False
         self._seen.add(final)
+        if (asked := urls.canonical(fetched.asked)) != final:
+            self.moved[final] = asked
         return final not in self._read
 
-    def _fetch(self, url: str, expected: bool = True) -> Fetched | None:
+    def _answer(self, url: str, ask: Callable[[], Fetched], expected: bool = True) -> Fetched | None:
         try:
-            return self._client.get(url)
+            return ask()
         except Refused as refused:
             if refused.status in (404, 410):
-                self.gone.add(urls.canonical(url))
+                self.gone[urls.canonical(url)] = refused.status
             if expected:
-                self.refusals.append(Refusal(url, refused.reason))
+                self.refusals.append(Rejected(url, refused.reason))
             return None
 
-    def _add(self, found: Iterable[str], depth: int, pages_only: bool = True) -> None:
+    def _add(self, found: Iterable[str], depth: int, listed: bool = False, pages_only: bool = True) -> None:
         for url in found:
-            identity = urls.canonical(url)
-            if identity not in self._seen and (not pages_only or urls.may_be_page(url)):
-                self._seen.add(identity)
+            identity = urls.canonical(url[: traps.LONGEST_ADDRESS])
+            if listed:
+                self._listed.add(identity)
+            if identity in self._seen or (pages_only and not urls.may_be_page(url)):
+                continue
+            if len(self._seen) >= _KNOWN * self._config.max_pages:
+                return
+            self._seen.add(identity)
+            if traps.is_endless(url):
+                self.refusals.append(Rejected(url[: traps.LONGEST_ADDRESS], "endless address"))
+            else:
                 self._queue.append((url, depth))

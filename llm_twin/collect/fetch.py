@@ -1,41 +1,43 @@
 """The polite client: asks one site for pages, slowly enough, within bounds, and never twice for the same
 bytes.
 
-robots.txt is read as RFC 9309 says, with the crawl-delay that many sites add. Every hop of a redirect passes
-the same checks as the first address. Answers are read as a stream that stops at `max_bytes` after
-decompression; only gzip and deflate are asked for, because their output can be bounded while it is made.
+Every hop of a redirect passes the same checks as the first address: robots.txt, and the address that its host
+stands for. An answer is bounded in bytes, before and after decompression, and in time, from the connection to
+its last byte. Threads may share a client; it never asks for one address twice in a crawl.
 """
 
 from __future__ import annotations
 
+import re
+import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
+import httpcore
 
-from llm_twin.collect import urls
-from llm_twin.collect.addresses import AddressRefused, PinnedTransport, Resolve, system_resolve
+from llm_twin.collect import inflate, robots, urls
+from llm_twin.collect.addresses import AddressRefused, Pinned, Resolve, system_resolve
+from llm_twin.collect.dial import Dialer, Overdue
 from llm_twin.collect.httpcache import HttpCache, Kept
+from llm_twin.collect.pace import Clock, HostBusy, Pace
 from llm_twin.config import Collect
-
-if TYPE_CHECKING:
-    from protego import Protego
 
 MAX_REDIRECTS = 8
 _TRIES = 4  # of a request that is answered with 429 or 503
-_LONGEST_WAIT_S = 60.0  # of one back-off, whatever Retry-After asks for
 _SLOW = 6  # an answer may take this many timeouts in all, so that one byte a second cannot hold a crawl
-_ROBOTS_BYTES = 512 * 1024  # RFC 9309, 2.5: at least 500 KiB must be read
 _DRAINED = 64 * 1024  # bytes of an unused answer that are cheaper to read than a new connection
+_IDLE_S = 5.0  # that a connection is kept between two requests
+_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"
 _BUSY = frozenset({429, 503})
 _GONE = {404: "not found (404)", 410: "gone (410)"}
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
+_FOR_GOOD = frozenset({301, 308})
 
 
 class Refused(Exception):
@@ -51,7 +53,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer of status 200. `url` is what gave it, after redirects; `unchanged` means a 304."""
+    """An answer of status 200. `url` is what gave it, after redirects.
+
+    `unchanged` means that the body is the one that was kept: the server said so, or sent the same again.
+    """
 
     asked: str
     url: str
@@ -60,12 +65,24 @@ class Fetched:
     unchanged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How one address is asked: the most bytes, what is checked before, and whether it was only guessed."""
+
+    max_bytes: int
+    check: Callable[[str], None]
+    guessed: bool = False
+
+
 class Client:
-    """Fetches for one crawl; a context manager. `requests` counts every request that was sent.
+    """Fetches for one crawl; a context manager, whose end cuts what is still in flight.
+
+    Attributes:
+        requests: how many were sent, robots.txt and redirects included.
 
     Args:
-        sleep: how to wait, in seconds.
         resolve: how names become addresses.
+        clock: what the pauses between requests are measured by.
     """
 
     def __init__(
@@ -73,23 +90,23 @@ class Client:
         config: Collect,
         cache: HttpCache,
         resolve: Resolve = system_resolve,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock | None = None,
     ) -> None:
         self._config = config
         self._cache = cache
-        self._sleep = sleep
-        self._robots: dict[str, Protego] = {}
-        self._asked_at: dict[str, float] = {}
+        self._clock = clock or Clock()
+        self._pace = Pace(config.concurrency, self._clock)
+        self._robots = robots.Robots(config.user_agent.split("/")[0].strip(), self._read_robots)
+        self._page = _Limits(config.max_bytes, self._check_robots)
+        self._guess = _Limits(config.max_bytes, self._check_robots, guessed=True)
+        self._lock = threading.Condition()
+        self._asking: set[str] = set()
+        self._answered: set[str] = set()
         self.requests = 0
-        self._http = httpx.Client(
-            transport=PinnedTransport(config.allow_private, resolve),
-            timeout=config.timeout_s,
-            follow_redirects=False,
-            headers={
-                "User-Agent": config.user_agent,
-                "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
-                "Accept-Encoding": "gzip, deflate",
-            },
+        self._workers = ThreadPoolExecutor(config.concurrency, thread_name_prefix="collect")
+        self._dialer = Dialer(Pinned(config.allow_private, resolve))
+        self._pool = httpcore.ConnectionPool(
+            max_connections=config.concurrency + 1, keepalive_expiry=_IDLE_S, network_backend=self._dialer
         )
 
     def __enter__(self) -> Client:
@@ -98,175 +115,222 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        self._pace.stop()
+        self._dialer.cut()
+        self._workers.shutdown(cancel_futures=True)
+        self._pool.close()
 
     def get(self, url: str) -> Fetched:
         """The page at an address, or at the one it redirects to. Raises Refused with the reason."""
-        return self._follow(url, self._config.max_bytes, self._check_robots)
+        return self._follow(url, self._page)
+
+    def guess(self, url: str) -> Fetched:
+        """The same for an address that nobody named; that nothing is there is remembered for a day."""
+        return self._follow(url, self._guess)
+
+    def begin(self, url: str) -> Future[Fetched]:
+        """`get` in another thread; `at_once` says how many make sense."""
+        return self._workers.submit(self.get, url)
+
+    def at_once(self, url: str) -> int:
+        """How many requests to the host of an address may be in flight now."""
+        return self._pace.at_once(_host(url), self._delay_s(url))
 
     def sitemaps(self, url: str) -> list[str]:
         """The sitemaps that the host's robots.txt names. Raises Refused where it cannot be read."""
-        return list(self._rules(url).sitemaps)
+        return self._robots.sitemaps(url)
 
-    def _follow(self, url: str, limit: int, check: Callable[[str], None]) -> Fetched:
+    def _follow(self, url: str, limits: _Limits) -> Fetched:
+        remembered: list[str] = []
+        try:
+            return self._hops(url, limits, remembered)
+        except Refused:
+            if not remembered:
+                raise
+        for moved in remembered:  # it may have moved once more, or back
+            self._cache.forget(moved)
+        return self._hops(url, limits, [])
+
+    def _hops(self, url: str, limits: _Limits, remembered: list[str]) -> Fetched:
         here = url
         for _ in range(MAX_REDIRECTS + 1):
-            check(here)
-            answer = self._ask(here, limit)
-            if isinstance(answer, Fetched):
-                return Fetched(url, here, answer.content_type, answer.body, answer.unchanged)
-            target = urls.clean(answer, here)
-            if target is None:
-                raise Refused(url, "redirect to no http address", answer)
+            limits.check(here)
+            if target := self._cache.moved_to(here):
+                remembered.append(here)
+            else:
+                answer = self._ask(here, limits)
+                if isinstance(answer, Fetched):
+                    return Fetched(url, here, answer.content_type, answer.body, answer.unchanged)
+                target = answer
             here = target
         raise Refused(url, "too many redirects", here)
 
-    def _ask(self, url: str, limit: int) -> Fetched | str:
+    def _ask(self, url: str, limits: _Limits) -> Fetched | str:
         """One address: its answer, or where it redirects to."""
-        kept = self._cache.get(url)
-        headers = {}
-        if kept and kept.etag:
-            headers["If-None-Match"] = kept.etag
-        if kept and kept.last_modified:
-            headers["If-Modified-Since"] = kept.last_modified
-        for number in range(1, _TRIES + 1):
-            try:
-                wait = self._once(url, headers, kept, limit)
-            except AddressRefused as error:
-                raise Refused(url, "private address", str(error)) from None
-            except httpx.TimeoutException:
-                raise Refused(url, "timed out", f"{self._config.timeout_s:g} s") from None
-            except (httpx.RemoteProtocolError, httpx.ReadError) as error:
-                if number == 2:  # once is a kept connection that the server had closed; twice is the server
-                    raise Refused(url, "connection broken", str(error)) from None
-                continue
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Refused(url, "unreachable", _plain(error)) from None
-            if not isinstance(wait, float):
-                return wait
-            if number < _TRIES:
-                self._sleep(min(wait or 2.0 ** (number - 1), _LONGEST_WAIT_S))
-        raise Refused(url, "server busy", f"asked {_TRIES} times")
-
-    def _once(
-        self, url: str, headers: dict[str, str], kept: Kept | None, limit: int
-    ) -> Fetched | str | float:
-        """Send one request: its answer, a redirect's target, or the seconds to wait (0.0 where unsaid)."""
-        self._pause(url)
-        self.requests += 1
-        with self._http.stream("GET", url, headers=headers) as answer:
-            status = answer.status_code
-            if status != 200:
-                _drain(answer)
-            if status == 304 and kept:
+        with self._alone(url):
+            kept = self._cache.get(url)
+            if kept and url in self._answered:
                 return Fetched(url, url, kept.content_type, kept.body, unchanged=True)
-            if status in _BUSY:
-                return _retry_after(answer.headers.get("Retry-After"))
-            if status in _REDIRECT:
-                return str(answer.headers.get("Location", ""))
-            if status != 200:
-                if status in _GONE:
-                    self._cache.drop(url)
-                raise Refused(url, _GONE.get(status, f"http status {status}"), status=status)
-            body = self._read(url, answer, limit)
-            content_type = answer.headers.get("Content-Type", "")
-            etag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
-        self._cache.put(Kept(url, etag, modified, content_type, body))
-        return Fetched(url, url, content_type, body, unchanged=False)
+            if limits.guessed and (status := self._cache.missing(url)):
+                raise Refused(url, _GONE[status], status=status)
+            broken = False
+            for _ in range(_TRIES):
+                try:
+                    answer = self._once(url, kept, limits)
+                except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+                    if broken:  # once is a kept connection that the server had closed; twice is the server
+                        raise Refused(url, "connection broken", _plain(error)) from None
+                    broken = True
+                except Exception as error:
+                    raise self._refusal(url, error) from None
+                else:
+                    if answer is not None:
+                        return answer
+            raise Refused(url, "server busy", f"asked {_TRIES} times")
 
-    def _read(self, url: str, answer: httpx.Response, limit: int) -> bytes:
-        deadline = time.monotonic() + _SLOW * self._config.timeout_s
-        parts: list[bytes] = []
-        size = 0
-        for part in _decoded(url, answer):
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                raise Refused(url, "too large", f"more than {limit} bytes")
-            if time.monotonic() > deadline:
-                raise Refused(url, "too slow", f"more than {_SLOW * self._config.timeout_s:g} s")
-        return b"".join(parts)
+    @contextmanager
+    def _alone(self, url: str) -> Iterator[None]:
+        """Let a second thread that comes to the same address wait for the answer of the first."""
+        with self._lock:
+            while url in self._asking:
+                self._lock.wait()
+            self._asking.add(url)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking.discard(url)
+                self._lock.notify_all()
 
-    def _pause(self, url: str) -> None:
-        host = urlsplit(url).netloc
-        delay = self._config.delay_s
-        if rules := self._robots.get(_origin(url)):
-            delay = max(delay, min(float(rules.crawl_delay(self._agent) or 0), _LONGEST_WAIT_S))
-        left = self._asked_at.get(host, -delay) + delay - time.monotonic()
-        if host in self._asked_at and left > 0:
-            self._sleep(left)
-        self._asked_at[host] = time.monotonic()
+    def _once(self, url: str, kept: Kept | None, limits: _Limits) -> Fetched | str | None:
+        """Send one request: its answer, a redirect's target, or None where the host is busy."""
+        host, timeout = _host(url), self._config.timeout_s
+        allowed = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
+        with self._pace.turn(host, self._delay_s(url)), self._dialer.within(_SLOW * timeout):
+            asked_at = self._clock.now()
+            with self._lock:
+                self.requests += 1
+            headers = self._headers(host, kept)
+            with self._pool.stream("GET", url, headers=headers, extensions={"timeout": allowed}) as answer:
+                if answer.status in _BUSY:
+                    _drain(answer)
+                    self._pace.busy(host, asked_at, _retry_after(_header(answer, b"retry-after")))
+                    return None
+                self._pace.answered(host)
+                return self._take(url, answer, kept, limits)
 
-    @property
-    def _agent(self) -> str:
-        return self._config.user_agent.split("/")[0].strip()
+    def _take(self, url: str, answer: httpcore.Response, kept: Kept | None, limits: _Limits) -> Fetched | str:
+        status = answer.status
+        if status != 200:
+            _drain(answer)
+        if status == 304 and kept:
+            self._answered.add(url)
+            return Fetched(url, url, kept.content_type, kept.body, unchanged=True)
+        if status in _REDIRECT:
+            return self._moved(url, status, _header(answer, b"location"))
+        if status != 200:
+            if status in _GONE:
+                self._cache.drop(url)
+                if limits.guessed:
+                    self._cache.note(url, status)
+            raise Refused(url, _GONE.get(status, f"http status {status}"), status=status)
+        new = Kept(
+            url,
+            _header(answer, b"etag") or None,
+            _header(answer, b"last-modified") or None,
+            _header(answer, b"content-type"),
+            _body(answer, limits.max_bytes),
+        )
+        if new != kept:
+            self._cache.put(new)
+        self._answered.add(url)
+        return Fetched(url, url, new.content_type, new.body, kept is not None and new.body == kept.body)
+
+    def _moved(self, url: str, status: int, location: str) -> str:
+        target = urls.clean(location, url)
+        if target is None:
+            raise Refused(url, "redirect to no http address", location)
+        if status in _FOR_GOOD and target != url:
+            self._cache.note(url, status, target)
+        return target
+
+    def _headers(self, host: str, kept: Kept | None) -> list[tuple[bytes | str, bytes | str]]:
+        fields = [
+            ("Host", host),
+            ("User-Agent", self._config.user_agent),
+            ("Accept", _ACCEPT),
+            ("Accept-Encoding", inflate.ACCEPTED),
+            ("If-None-Match", kept.etag if kept else None),
+            ("If-Modified-Since", kept.last_modified if kept else None),
+        ]
+        return [(name, value.encode("latin-1")) for name, value in fields if value]
+
+    def _refusal(self, url: str, error: Exception) -> Exception:
+        """What went wrong as a refusal, or the error itself where it is none of an answer."""
+        timeout = self._config.timeout_s
+        match error:
+            case AddressRefused():
+                return Refused(url, "private address", str(error))
+            case HostBusy():
+                return Refused(url, "server busy", str(error))
+            case inflate.Undecodable():
+                return Refused(url, str(error), error.detail)
+            case Overdue():
+                return Refused(url, "too slow", f"more than {_SLOW * timeout:g} s")
+            case httpcore.TimeoutException():
+                return Refused(url, "timed out", f"{timeout:g} s")
+            case httpcore.NetworkError() | httpcore.ProtocolError():
+                return Refused(url, "unreachable", _plain(error))
+        return error
+
+    def _delay_s(self, url: str) -> float:
+        return max(self._config.delay_s, self._robots.delay_s(url))
 
     def _check_robots(self, url: str) -> None:
-        if not self._rules(url).can_fetch(url, self._agent):
+        if not self._robots.allows(url):
             raise Refused(url, "robots.txt forbids it")
 
-    def _rules(self, url: str) -> Protego:
-        from protego import Protego
-
-        origin = _origin(url)
-        if origin not in self._robots:
-            try:
-                text = self._follow(f"{origin}/robots.txt", _ROBOTS_BYTES, lambda _: None).body
-            except Refused as refused:
-                if not 400 <= refused.status < 500:  # RFC 9309, 2.3.1.4: rules that cannot be had forbid all
-                    raise
-                text = b""
-            self._robots[origin] = Protego.parse(text.decode("utf-8", "replace"))
-        return self._robots[origin]
+    def _read_robots(self, url: str) -> bytes:
+        try:
+            return self._follow(url, _Limits(robots.MAX_BYTES, lambda _: None, guessed=True)).body
+        except Refused as refused:
+            if 400 <= refused.status < 500:
+                return b""
+            raise  # RFC 9309, 2.3.1.4: rules that cannot be had forbid all
 
 
-def _drain(answer: httpx.Response) -> None:
+def _body(answer: httpcore.Response, limit: int) -> bytes:
+    length = _header(answer, b"content-length")
+    if length.isascii() and length.isdecimal() and int(length) > limit:
+        raise inflate.Undecodable("too large", f"{length} bytes")
+    return b"".join(inflate.decoded(answer.iter_stream(), _header(answer, b"content-encoding"), limit))
+
+
+def _drain(answer: httpcore.Response) -> None:
     """Read a short answer that is not used to its end, so that its connection can be used again."""
     size = 0
-    for part in answer.iter_raw():
+    for part in answer.iter_stream():
         size += len(part)
         if size > _DRAINED:
             return
 
 
-def _origin(url: str) -> str:
-    split = urlsplit(url)
-    return f"{split.scheme}://{split.netloc}"
+def _header(answer: httpcore.Response, name: bytes) -> str:
+    found = b", ".join(value for key, value in answer.headers if key.lower() == name)
+    return found.decode("latin-1").strip()
 
 
-def _decoded(url: str, answer: httpx.Response) -> Iterator[bytes]:
-    """The body decompressed in pieces of bounded size."""
-    coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding in ("", "identity"):
-        yield from answer.iter_raw()
-        return
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise Refused(url, "unknown compression", coding)
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header
-    first = True
-    try:
-        for raw in answer.iter_raw():
-            if first and coding == "deflate" and raw[:1] and raw[0] & 0x0F != 8:
-                inflate = zlib.decompressobj(
-                    wbits=-zlib.MAX_WBITS
-                )  # without zlib's header, as some servers send
-            first = False
-            while raw:
-                yield inflate.decompress(raw, 1 << 16)
-                raw = inflate.unconsumed_tail
-    except zlib.error as error:
-        raise Refused(url, "broken compression", str(error)) from None
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
 
 
-def _retry_after(value: str | None) -> float:
+def _retry_after(value: str) -> float:
     """Seconds that a Retry-After header asks for; 0.0 where it says nothing that can be read."""
-    if value is None:
-        return 0.0
-    if value.strip().isdigit():
+    if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

@@ -63,21 +63,22 @@ def is_furniture(element: HtmlElement) -> bool:
 
 def texts(element: HtmlElement, skip_furniture: bool = False) -> Iterator[tuple[HtmlElement, str]]:
     """Text nodes below an element in document order, each with the element that it stands in."""
-    yield from _texts(element, element, skip_furniture)
+    from lxml import etree
 
-
-def _texts(element: HtmlElement, top: HtmlElement, skip: bool) -> Iterator[tuple[HtmlElement, str]]:
-    if not isinstance(element.tag, str):
-        return
-    hidden = element.tag in NOT_TEXT or (skip and element is not top and is_furniture(element))
-    if not hidden:
-        if element.text:
-            yield element, element.text
-        inside = skip and element.tag not in ("pre", "code")
-        for child in element:
-            yield from _texts(child, top, inside)
-            if child.tail:
-                yield element, child.tail
+    in_code = 0
+    walk = etree.iterwalk(element, events=("start", "end", "comment", "pi"))
+    for event, found in walk:
+        if event != "start":
+            in_code -= event == "end" and found.tag in ("pre", "code")
+            if found is not element and found.tail:
+                yield found.getparent(), found.tail
+            continue
+        furniture = skip_furniture and not in_code and found is not element and is_furniture(found)
+        in_code += found.tag in ("pre", "code")
+        if furniture or found.tag in NOT_TEXT:
+            walk.skip_subtree()
+        elif found.text:
+            yield found, found.text
 
 
 def words(element: HtmlElement, skip_furniture: bool = False) -> int:

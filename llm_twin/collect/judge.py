@@ -17,9 +17,10 @@ _LISTING = re.compile(
 _PERIOD = re.compile(r"^(?:/[a-z]+)?/\d{4}(?:/\d{1,2})?/?$", re.IGNORECASE)
 _STANDING = re.compile(
     r"/(?:about(?:-me|-us)?|contact|now|uses|colophon|imprint|impressum|privacy(?:-policy)?|terms|subscribe|newsletter|"
-    r"projects|portfolio|links|blogroll|resume|cv|hire-me|404|drafts)(?:\.\w+)?/?$",
+    r"projects|portfolio|links|blogroll|resume|cv|hire-me|drafts)(?:\.\w+)?/?$|^/404(?:\.\w+)?/?$",
     re.IGNORECASE,
 )
+_DATED = re.compile(r"/\d{4}/")
 _PAGED = frozenset({"page", "paged", "p_n", "offset", "cat", "tag", "m", "s", "q", "replytocom"})
 _MOST_LINKED = 0.7  # share of words in links, from which a page is a list of them
 _STACKED = 3  # articles side by side
@@ -36,7 +37,7 @@ def why_not_address(url: str) -> str | None:
         return "listing"
     if _LISTING.search(path) or _PERIOD.match(path):
         return "listing"
-    return "standing page" if _STANDING.search(path) else None
+    return "standing page" if _STANDING.search(path) and not _DATED.search(path) else None
 
 
 def why_not_page(url: str, meta: Meta) -> str | None:
@@ -54,16 +55,16 @@ def why_not_page(url: str, meta: Meta) -> str | None:
     return None
 
 
-def why_not_post(draft: Draft, meta: Meta, in_feed: bool, alike: bool) -> str | None:
+def why_not_post(draft: Draft, meta: Meta, vouched: bool, alike: bool) -> str | None:
     """Why a page is no post, by all that was read from it.
 
     Args:
-        in_feed: the site's feed lists it.
+        vouched: the site's feed lists it, or the person who gave it says so.
         alike: its address has the form of the posts in the feed.
     """
     if draft.words < _FEWEST_WORDS:
         return "no text"
-    if in_feed:
+    if vouched:
         return None
     if draft.stacked >= _STACKED or draft.linked > _MOST_LINKED:
         return "listing"

@@ -1,6 +1,7 @@
 """The library of collected posts: one SQLite file with every revision of every post.
 
 A post is its canonical url and the hash of its content; a changed text is a new revision beside the old ones.
+A post that moved keeps its id and its history: the identity of its new address becomes an alias of the old.
 Every write is a transaction of its own (write-ahead log), so a killed process loses at most the post in
 flight. The file is made by the first write, not by opening.
 """
@@ -22,17 +23,27 @@ from llm_twin.errors import CollectError, WorkspaceError
 from llm_twin.workspace import translate_disk_full
 
 Change = Literal["new", "changed", "unchanged"]
-_VERSION = 1  # of the schema, in SQLite's user_version
+_VERSION = 2  # of the schema, in SQLite's user_version
+_MISSES = 2  # runs in a row in which a post was not found, after which it counts as removed
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS posts (
     id TEXT PRIMARY KEY, url TEXT NOT NULL, title TEXT NOT NULL, published_at TEXT, revision TEXT NOT NULL,
-    kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL, first_seen TEXT NOT NULL, removed_at TEXT
+    kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL, first_seen TEXT NOT NULL, removed_at TEXT,
+    source TEXT NOT NULL DEFAULT '', missed INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS revisions (
     post_id TEXT NOT NULL REFERENCES posts(id), number INTEGER NOT NULL, revision TEXT NOT NULL,
     title TEXT NOT NULL, markdown TEXT NOT NULL, seen_at TEXT NOT NULL,
     PRIMARY KEY (post_id, number)
 );
+CREATE TABLE IF NOT EXISTS aliases (
+    id TEXT PRIMARY KEY, post_id TEXT NOT NULL REFERENCES posts(id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS posts_by_revision ON posts (revision);
+"""
+_FROM_1 = """
+ALTER TABLE posts ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE posts ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
 """
 _POSTS = """
 SELECT p.id, p.url, p.title, p.published_at, r.markdown, p.revision, p.kind, p.author, p.tags
@@ -87,38 +98,77 @@ class Library:
     def compare(self, post: Post) -> Change:
         """What `upsert` would answer; writes nothing."""
         db = self._reading()
-        query = "SELECT revision, removed_at FROM posts WHERE id = ?"
-        row = db.execute(query, (post.id,)).fetchone() if db else None
+        row = self._row(db, post) if db else None
         if row is None:
             return "new"
-        return "unchanged" if row == (post.revision, None) else "changed"
+        return "unchanged" if row[1:] == (post.revision, None) else "changed"
 
-    def upsert(self, post: Post) -> Change:
-        """Store a post as it stands now. A post that was marked removed and is back is no longer removed."""
+    def upsert(self, post: Post, source: str = "") -> Change:
+        """Store a post as it stands now. A post that was marked removed and is back is no longer removed.
+
+        A new address with the title and text of a stored post is that post, found elsewhere.
+
+        Args:
+            source: where it was found, such as "site:example.org"; see `ids`.
+        """
         with self._writing() as db:
             change = self.compare(post)
-            row = db.execute("SELECT revision FROM posts WHERE id = ?", (post.id,)).fetchone()
+            row = self._row(db, post)
             fields = (post.url, post.title, post.published_at, post.revision, post.kind, post.author)
             tags = json.dumps(post.tags, ensure_ascii=False)
             if row is None:
+                identity = post.id
                 db.execute(
-                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                    (post.id, *fields, tags, self._now()),
+                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, 0)",
+                    (identity, *fields, tags, self._now(), source),
                 )
             else:
+                identity = row[0]
                 db.execute(
                     "UPDATE posts SET url = ?, title = ?, published_at = ?, revision = ?, kind = ?, "
-                    "author = ?, tags = ?, removed_at = NULL WHERE id = ?",
-                    (*fields, tags, post.id),
+                    "author = ?, tags = ?, source = ?, removed_at = NULL, missed = 0 WHERE id = ?",
+                    (*fields, tags, source, identity),
                 )
-            if row is not None and row[0] == post.revision:
-                return change
-            db.execute(
-                "INSERT INTO revisions SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ? "
-                "FROM revisions WHERE post_id = ?",
-                (post.id, post.revision, post.title, post.markdown, self._now(), post.id),
-            )
+                if identity != post.id:
+                    db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (post.id, identity))
+            if row is None or row[1] != post.revision:
+                db.execute(
+                    "INSERT INTO revisions SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ? "
+                    "FROM revisions WHERE post_id = ?",
+                    (identity, post.revision, post.title, post.markdown, self._now(), identity),
+                )
             return change
+
+    def move(self, old: str, new: str) -> None:
+        """Make the identity of a new address that of a stored post, whose old address now leads there.
+
+        Where the new address has been stored as a post of its own, that one stays and the old one is removed.
+        """
+        with self._writing() as db:
+            if db.execute("SELECT 1 FROM posts WHERE id = ?", (new,)).fetchone():
+                db.execute(
+                    "UPDATE posts SET removed_at = ? WHERE id = ? AND removed_at IS NULL", (self._now(), old)
+                )
+            else:
+                db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (new, old))
+
+    def ids(self, source: str) -> set[str]:
+        """Ids of the posts that were last found in a source and are not removed."""
+        db = self._reading()
+        query = "SELECT id FROM posts WHERE source = ? AND removed_at IS NULL"
+        return {identity for (identity,) in db.execute(query, (source,))} if db else set()
+
+    def stored(self, post: Post) -> str | None:
+        """The id under which a post is stored, be it under another address; None for a new one."""
+        db = self._reading()
+        row = self._row(db, post) if db else None
+        return row[0] if row else None
+
+    def identity(self, post_id: str) -> str:
+        """The id under which a post is stored: itself, or the one that it is an alias of."""
+        db = self._reading()
+        row = db.execute("SELECT post_id FROM aliases WHERE id = ?", (post_id,)).fetchone() if db else None
+        return str(row[0]) if row else post_id
 
     def posts(self, include_removed: bool = False) -> list[Post]:
         """All posts, oldest first, then by url; those without a date come first."""
@@ -140,7 +190,7 @@ class Library:
         """The post of a url, an id or the start of an id. Raises CollectError where none or several fit."""
         db = self._reading()
         cleaned = urls.clean(key)
-        identity = Post.id_of(urls.canonical(cleaned)) if cleaned else key
+        identity = self.identity(Post.id_of(urls.canonical(cleaned)) if cleaned else key)
         rows = (
             db.execute(f"{_POSTS} WHERE p.id LIKE ? || '%' OR p.url = ?", (_literal(identity), key))
             if db
@@ -166,6 +216,16 @@ class Library:
             query = "UPDATE posts SET removed_at = ? WHERE id = ? AND removed_at IS NULL"
             return db.execute(query, (self._now(), post_id)).rowcount > 0
 
+    def miss(self, post_id: str) -> bool:
+        """Count a run in which a post was not found; True where it is now marked removed, at the second."""
+        if self._reading() is None:
+            return False
+        with self._writing() as db:
+            db.execute("UPDATE posts SET missed = missed + 1 WHERE id = ?", (post_id,))
+            query = "SELECT missed >= ? FROM posts WHERE id = ?"
+            row = db.execute(query, (_MISSES, post_id)).fetchone()
+        return bool(row and row[0]) and self.mark_removed(post_id)
+
     def counts(self) -> Counts:
         """How many posts stand, how many are removed, and how many revisions there are."""
         db = self._reading()
@@ -176,6 +236,14 @@ class Library:
         ).fetchone()
         revisions = db.execute("SELECT COUNT(*) FROM revisions").fetchone()[0]
         return Counts(standing or 0, removed, revisions)
+
+    def _row(self, db: sqlite3.Connection, post: Post) -> tuple[str, str, str | None] | None:
+        """(id, revision, removed_at) of what is stored of a post under its address, an alias or its text."""
+        fields = "SELECT id, revision, removed_at FROM posts WHERE "
+        row = db.execute(fields + "id = ?", (self.identity(post.id),)).fetchone()
+        if row is None and post.kind == "post":  # two notes may well say the same
+            row = db.execute(fields + "revision = ? AND kind = 'post' LIMIT 1", (post.revision,)).fetchone()
+        return tuple(row) if row else None
 
     def _reading(self) -> sqlite3.Connection | None:
         return self._open() if self._db is not None or self.path.is_file() else None
@@ -211,7 +279,8 @@ class Library:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
                 if found < _VERSION:
-                    db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+                    steps = _FROM_1 * (found == 1) + _SCHEMA
+                    db.executescript(f"BEGIN; {steps} PRAGMA user_version={_VERSION}; COMMIT;")
             except sqlite3.DatabaseError as error:
                 db.close()
                 raise WorkspaceError(

@@ -8,11 +8,12 @@ backslash is not what the author wrote); only what would turn a paragraph into a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from markdownify import MarkdownConverter
 
-from llm_twin.collect.furniture import remove
+from llm_twin.collect.furniture import NOT_TEXT, in_code, remove
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -43,6 +44,27 @@ def to_markdown(container: HtmlElement) -> str:
     container.tail = None
     text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="html"))
     return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
+
+
+def from_html(body: str, prepare: Callable[[HtmlElement], None] | None = None) -> str:
+    """Markdown of a post's body as a feed or an export gives it; "" where nothing is in it.
+
+    Args:
+        prepare: changes the body's tree before anything is taken out of it.
+    """
+    from llm_twin.collect import page
+
+    root = page.parse(f"<body>{body}</body>")
+    container = root.find("body") if root is not None else None
+    if container is None:
+        return ""
+    if prepare:
+        prepare(container)
+    for element in [
+        e for e in container.iterdescendants() if e.tag in NOT_TEXT and not in_code(e, container)
+    ]:
+        remove(element)
+    return to_markdown(container)
 
 
 def _unwrap_layout(table: HtmlElement) -> None:

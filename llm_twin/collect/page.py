@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from codecs import lookup
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llm_twin.collect import dates, urls
+from llm_twin.collect import charset, dates, urls
+from llm_twin.collect.charset import decode as decode  # decoding is how reading a page begins
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_HEAD_BYTES = 4096  # in which a page's own charset is looked for
 _REFRESH_TO = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
+MAX_DEPTH = (
+    128  # levels; browsers stop at 512, and the Markdown converter takes 3 frames of Python's 1000 a level
+)
+_PARSER_DEPTH = 2048  # libxml2's bound
+_MOST_TAGS = 200_000  # of a page; a long post has thousands, and each costs microseconds in every pass
+_SNIFF = 1445  # bytes in which binary content is looked for (MIME Sniffing standard, 5.2)
+_BINARY = re.compile(b"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # the standard's "binary data bytes"
+_MOST_BINARY = 0.01  # of them, from broken text; compressed and compiled data have a tenth
+_SIGNATURES = (b"%PDF-", b"%!PS")  # binary formats that begin with text
 _HEAD = frozenset({"title", "meta", "link", "script", "style", "base", "noscript", "template"})
-_LATIN = frozenset({"ascii", "iso8859-1"})  # read as windows-1252, as the WHATWG encoding standard has it
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 ARTICLE_TYPES = frozenset(
     {"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"}
 )
 LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
+
+
+class Unreadable(Exception):
+    """A page of which there is no tree; the message is the reason for a `Rejected`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +59,71 @@ class Meta:
     unlisted: bool
 
 
-def decode(body: bytes, content_type: str = "") -> str:
-    """The text of a page by byte order mark, HTTP charset, its own, UTF-8, windows-1252, in this order."""
-    for mark, name in _BOMS:
-        if body.startswith(mark):
-            return body[len(mark) :].decode(name, "replace")
-    head = body[:_HEAD_BYTES].decode("latin-1")
-    for found in (_CHARSET.search(content_type), _CHARSET.search(head)):
-        if found and (codec := _codec(found[1])):
-            return body.decode(codec, "replace")
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return body.decode("cp1252", "replace")
-
-
 def is_html(body: bytes, content_type: str) -> bool:
     """Whether an answer is a page: by its type where one is given, and never with binary content."""
     kind = content_type.split(";")[0].strip().lower()
     if kind and kind not in ("text/html", "application/xhtml+xml"):
         return False
-    start = body[:1024]
-    return b"\x00" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if charset.is_utf16(body, content_type):
+        return True
+    start = body[:_SNIFF]
+    return not start.startswith(_SIGNATURES) and len(_BINARY.findall(start)) <= _MOST_BINARY * len(start)
 
 
 def parse(text: str) -> HtmlElement | None:
-    """The tree of a page, None where nothing is in it. Nesting beyond the parser's bound is flattened."""
+    """The tree of a page, as `tree_of` gives it; None where that gives none."""
+    try:
+        return tree_of(text)
+    except Unreadable:
+        return None
+
+
+def tree_of(text: str) -> HtmlElement:
+    """The tree of a page.
+
+    What is nested more than `MAX_DEPTH` deep becomes siblings, as in browsers, so that all that walks over a
+    tree may recurse. Raises Unreadable where nothing is in it, where it has too many elements, and where it
+    is nested so deeply that the parser gives up and would leave out its end.
+    """
     from lxml import etree, html
 
     cleaned = _NOT_TEXT.sub("", text)
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=False)
+    if cleaned.count("<") > _MOST_TAGS:
+        raise Unreadable("too many elements")
+    # huge_tree: libxml2 would else give up at 256 levels, which old pages with unclosed <font>s reach.
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         root = html.document_fromstring(cleaned.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
-        return None
+        raise Unreadable("empty page") from None
+    _flatten(root)
     _open_body(root)
     return root
+
+
+def _flatten(root: HtmlElement) -> None:
+    from lxml import etree
+
+    level, deepest, tops = 0, 0, []
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        level += 1 if event == "start" else -1
+        deepest = max(deepest, level)
+        if event == "end" and level == MAX_DEPTH - 1 and len(element):
+            tops.append(element)
+    if deepest >= _PARSER_DEPTH:
+        raise Unreadable("nested too deeply")
+    for top in tops:
+        inside: list[HtmlElement] = []
+        after: list[str] = []
+        for event, element in etree.iterwalk(top, events=("start", "end")):
+            if event == "start":
+                inside.append(element)
+                after.append("")
+            elif element is not top:
+                after[-1] += element.tail or ""
+        for element, tail in zip(inside[:0:-1], after[:0:-1], strict=True):
+            element.tail = tail
+            top.insert(0, element)  # from the last on, so that each is moved without what was below it
 
 
 def _open_body(root: HtmlElement) -> None:
@@ -178,14 +216,6 @@ _DATE_KEYS = (
     "publish_date",
     "citation_publication_date",
 )
-
-
-def _codec(name: str) -> str | None:
-    try:
-        codec = lookup(name).name
-    except LookupError:
-        return None
-    return "cp1252" if codec in _LATIN else codec
 
 
 def _may_follow(a: HtmlElement) -> bool:

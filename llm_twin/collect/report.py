@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from llm_twin.collect.item import Item, Rejected
 from llm_twin.collect.library import Change, Library
-from llm_twin.contracts.records import Post
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An address or file that was not taken, and why."""
-
-    url: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class CollectReport:
     posts_unchanged: int
     posts_removed: int
     refused: dict[str, int]
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[Rejected, ...]
     taken: tuple[str, ...]
     requests: int
     seconds: float
@@ -48,28 +42,52 @@ class CollectReport:
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of a run while it goes on, and the one way by which posts reach the library."""
+    """The counts of a run while it goes on, and the one way by which posts reach the library.
+
+    Attributes:
+        author: only posts that name this author, or none, are taken.
+    """
 
     library: Library
     dry_run: bool
+    author: str | None = None
     changes: Counter[Change] = field(default_factory=Counter)
     removed: int = 0
     requests: int = 0
     taken: list[str] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[Rejected] = field(default_factory=list)
 
-    def take(self, post: Post) -> None:
-        """Store a post, or only compare it in a dry run."""
-        self.changes[self.library.compare(post) if self.dry_run else self.library.upsert(post)] += 1
-        self.taken.append(post.url)
+    @property
+    def posts(self) -> int:
+        """Number of posts taken so far."""
+        return len(self.taken)
 
-    def refuse(self, url: str, reason: str) -> None:
-        """Count an address that was not taken."""
-        self.refusals.append(Refusal(url, reason))
+    def add(self, item: Item, source: str) -> None:
+        """Store a post, or only compare it in a dry run; count what was not taken."""
+        if isinstance(item, Rejected):
+            self.refusals.append(item)
+        elif self.author and item.author and not _same_author(self.author, item.author):
+            self.refusals.append(Rejected(item.url, "by another author"))
+        else:
+            compared = self.library.compare(item) if self.dry_run else self.library.upsert(item, source)
+            self.changes[compared] += 1
+            self.taken.append(item.url)
 
-    def gone(self, post_id: str) -> None:
-        """Mark a post as removed at its source."""
-        if self.dry_run or self.library.mark_removed(post_id):
+    def refuse_all(self, refusals: Iterable[Rejected]) -> None:
+        """Count what was not taken."""
+        self.refusals.extend(refusals)
+
+    def move(self, old: str, new: str) -> None:
+        """Keep the history of a post whose address changed."""
+        if not self.dry_run:
+            self.library.move(old, new)
+
+    def gone(self, post_id: str, for_good: bool) -> None:
+        """Mark a post as removed at its source: at once, or where it is not found for the second time."""
+        identity = self.library.identity(post_id)
+        if self.dry_run:
+            self.removed += for_good
+        elif self.library.mark_removed(identity) if for_good else self.library.miss(identity):
             self.removed += 1
 
     def report(self, seconds: float) -> CollectReport:
@@ -86,3 +104,9 @@ class Tally:
             seconds=seconds,
             dry_run=self.dry_run,
         )
+
+
+def _same_author(wanted: str, named: str) -> bool:
+    """Whether a byline names an author: alone, or among several."""
+    names = re.split(r"\s*(?:,|;|&|\band\b|\n)\s*", named)
+    return wanted.casefold().strip() in {n.casefold().strip() for n in [named, *names]}

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from llm_twin.collect import folder, urls
+from llm_twin.collect import urls
+from llm_twin.collect.item import DAMAGED, Rejected
 from llm_twin.collect.library import Library
 from llm_twin.collect.report import CollectReport, Tally
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Progress
 from llm_twin.errors import CollectError, NothingFound, SourceUnreachable
 
-ACCEPTED = "the address of a site, a page, a feed or a sitemap (http or https), or a Markdown file or folder"
+ACCEPTED = (
+    "the address of a site, a page, a feed or a sitemap (http or https), or an official export, a folder of "
+    "Markdown or HTML, or one such file"
+)
 
 
 def run(
@@ -36,34 +40,33 @@ def run(
     Raises CollectError for an unknown source (before anything is asked), SourceUnreachable, NothingFound.
     """
     started = time.perf_counter()
-    tally = Tally(library, dry_run)
-    kinds = [(source, *_kind(source)) for source in sources]
+    tally = Tally(library, dry_run, config.author)
+    kinds = [_kind(source) for source in sources]
     if not kinds:
         raise CollectError("No source was given", f"Give {ACCEPTED}")
     with ExitStack() as stack:
         keep = cache_dir or library.path.parent / "cache"
         if dry_run:
             keep = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llm-twin-")))
-        for source, url, path in kinds:
-            if url:
-                _site(url, keep, config, tally, progress)
-            elif path:
-                _files(source, path, tally, progress)
+        for source in kinds:
+            if isinstance(source, Path):
+                _files(source, tally, progress)
+            else:
+                _site(source, keep, config, tally, progress)
     return tally.report(time.perf_counter() - started)
 
 
-def _kind(source: str) -> tuple[str | None, Path | None]:
+def _kind(source: str) -> str | Path:
     """A source as an address or as a path. Raises CollectError where it is neither."""
     if source.lower().startswith(("http://", "https://")):
         url = urls.clean(source)
         if url is None:
             raise SourceUnreachable(f"{source!r} is not a valid address", "Write it as https://example.org/")
-        return url, None
+        return url
     path = Path(source).expanduser()
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in folder.SUFFIXES):
-        return None, path
-    what = "is a kind of file that cannot be read" if path.exists() else "is no file, folder or address"
-    raise CollectError(f"{source!r} {what}", f"Give {ACCEPTED}")
+    if not path.exists():
+        raise CollectError(f"{source!r} is no file, folder or address", f"Give {ACCEPTED}")
+    return path
 
 
 def _site(url: str, keep: Path, config: Collect, tally: Tally, progress: Progress) -> None:
@@ -78,14 +81,32 @@ def _site(url: str, keep: Path, config: Collect, tally: Tally, progress: Progres
             tally.requests += client.requests
 
 
-def _files(source: str, path: Path, tally: Tally, progress: Progress) -> None:
-    progress.start("files")
-    before = len(tally.taken)
-    for found in folder.read(path):
-        if isinstance(found, folder.Rejected):
-            tally.refuse(found.path, found.reason)
-        else:
-            tally.take(found)
-        progress.advance()
-    if len(tally.taken) == before:
-        raise NothingFound(f"No post was found in {source}", "Give a folder with Markdown files")
+def _files(path: Path, tally: Tally, progress: Progress) -> None:
+    from llm_twin.collect import exports
+    from llm_twin.collect.archive import Archive
+
+    with Archive(path) as archive:
+        export = exports.read(archive)
+        if not archive.names:
+            raise NothingFound(f"No post was found in {path}: there is no file in it", f"Give {ACCEPTED}")
+        if export is None:
+            raise CollectError(f"Nothing in {path} is of a known kind", f"Give {ACCEPTED}")
+        progress.start(export.source.split(":")[0])
+        before, whole = tally.posts, True
+        missing = tally.library.ids(export.source) if export.complete else set()
+        tally.refuse_all(archive.rejected)
+        for found in export.items:
+            tally.add(found, export.source)
+            if isinstance(found, Rejected):
+                whole = whole and found.reason not in DAMAGED
+            else:
+                missing.discard(tally.library.stored(found) or "")
+            progress.advance(1, note=f"{tally.posts - before} posts")
+        for identity in missing if whole else ():
+            tally.gone(identity, for_good=True)
+    if tally.posts == before:
+        refused = ", ".join(f"{reason} {n}" for reason, n in tally.report(0).refused.items())
+        raise NothingFound(
+            f"No post was found in {path}" + (f" (refused: {refused})" if refused else ""),
+            "Give a folder or an export with published posts",
+        )

@@ -1,43 +1,53 @@
-"""Sitemaps (sitemaps.org, protocol 0.9): sets, indexes, plain text, gzipped or not."""
+"""Sitemaps (sitemaps.org, protocol 0.9): sets, indexes, plain text and feeds, gzipped or not."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 
-from llm_twin.collect import urls
+from llm_twin.collect import feeds, urls, xmltext
 
-_SNIFF = 2048
+_HEAD = 65_536  # bytes in which a document says what it is
+_GZIP = b"\x1f\x8b"
+_STEP = 65_536  # bytes that are unzipped at once: what was read before the file broke is kept
+_ROOTS = frozenset({"urlset", "sitemapindex"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sitemap:
     """Addresses of pages, and of further sitemaps."""
 
-    pages: tuple[str, ...]
-    sitemaps: tuple[str, ...]
+    pages: tuple[str, ...] = ()
+    sitemaps: tuple[str, ...] = ()
 
 
 def is_sitemap(body: bytes) -> bool:
     """Whether a document is an XML sitemap, by its content."""
-    start = _unzipped(body[:_SNIFF], _SNIFF)
-    return b"<urlset" in start or b"<sitemapindex" in start
+    return xmltext.root(_unzipped(body, _HEAD)) in _ROOTS
 
 
 def parse(body: bytes, url: str, max_bytes: int) -> Sitemap:
     """Read a sitemap that was fetched from `url`, at most `max_bytes` of it; broken parts are left out."""
     data = _unzipped(body, max_bytes)
-    if not is_sitemap(data):
-        lines = data.decode("utf-8", "replace").split()
-        return Sitemap(_cleaned([line for line in lines if line.startswith("http")], url), ())
+    if xmltext.root(data) in _ROOTS:
+        return _xml(data, url)
+    if feeds.is_feed(data):
+        return Sitemap(tuple(dict.fromkeys(e.url for e in feeds.parse(data, url).entries)))
+    text = xmltext.decode(data).strip()
+    # A page may stand where a sitemap was looked for; the addresses in its scripts are not the site's.
+    lines = [] if text.startswith("<") else [line.strip() for line in text.splitlines()]
+    return Sitemap(_cleaned([line for line in lines if re.fullmatch(r"https?://\S+", line)], url))
+
+
+def _xml(data: bytes, url: str) -> Sitemap:
     from lxml import etree
 
-    # Entities are left alone: expanding them is how a small file fills a memory.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, huge_tree=False)
-    root = etree.fromstring(data, parser)
+    root = etree.fromstring(xmltext.harmless(data), parser)
     found: dict[str, list[str]] = {"url": [], "sitemap": []}
     for element in root.iter("{*}loc") if root is not None else ():
-        holder = element.getparent()
+        holder = element.getparent()  # a page's images and videos have a `loc`, too
         kind = etree.QName(holder).localname if holder is not None else ""
         if kind in found and element.text:
             found[kind].append(element.text)
@@ -50,9 +60,18 @@ def _cleaned(found: list[str], base: str) -> tuple[str, ...]:
 
 
 def _unzipped(body: bytes, limit: int) -> bytes:
-    if not body.startswith(b"\x1f\x8b"):
-        return body
+    """At most `limit` bytes of a document; of a broken gzip file, what stands before the break."""
+    if not body.startswith(_GZIP):
+        return body[:limit]
+    read = bytearray()
+    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(body, limit)
+        while len(read) < limit and not unzip.eof:
+            step = unzip.decompress(body, min(_STEP, limit - len(read)))
+            if not step:
+                break
+            read += step
+            body = unzip.unconsumed_tail
     except zlib.error:
-        return b""
+        pass
+    return bytes(read)

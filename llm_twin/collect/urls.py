@@ -74,8 +74,14 @@ def same_site(url: str, other: str) -> bool:
 
     A personal area of a shared host (`/~name/`) is a site of its own.
     """
-    a, b = urlsplit(url), urlsplit(other)
-    return _bare(a.netloc) == _bare(b.netloc) and _area(a.path) == _area(b.path)
+    return site(url) == site(other)
+
+
+def site(url: str) -> str:
+    """The name of the site that a cleaned address belongs to, such as "example.org" or "example.org/~ann"."""
+    split = urlsplit(url)
+    area = split.path.split("/")[1] if split.path.startswith("/~") else ""
+    return _bare(split.netloc) + (f"/{area}" if area else "")
 
 
 def may_be_page(url: str) -> bool:
@@ -106,11 +112,6 @@ def _host(host: str) -> str:
 
 def _bare(netloc: str) -> str:
     return netloc.removeprefix("www.")
-
-
-def _area(path: str) -> str:
-    first = path.split("/")[1] if path.startswith("/~") else ""
-    return first
 
 
 def _encode(text: str) -> str:

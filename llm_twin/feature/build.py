@@ -12,6 +12,7 @@ from pathlib import Path
 from llm_twin.config import Config
 from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, PartId, PromptId, file_hash
 from llm_twin.contracts.ports import Embedder, Progress, Vectors, VectorStore
+from llm_twin.contracts.private import Kind
 from llm_twin.contracts.prompts import PROMPT_VERSION
 from llm_twin.contracts.records import Chunk, Post, Sample, Split
 from llm_twin.contracts.versions import CHUNKS, EMBEDDINGS, POSTS, SAMPLES, write_lines
@@ -21,6 +22,7 @@ from llm_twin.feature.chunk import chunk
 from llm_twin.feature.clean import clean_post
 from llm_twin.feature.dedup import Dropped, select
 from llm_twin.feature.embed import CACHE, embed
+from llm_twin.feature.privacy import guard
 from llm_twin.feature.split import split
 from llm_twin.feature.store import latest, next_name
 from llm_twin.workspace import Workspace, atomic_folder, sweep
@@ -32,6 +34,8 @@ class FeatureReport:
 
     Attributes:
         embedded, reused: chunks that went through the embedder, and those whose vectors were known.
+        private: number of finds by kind (see `contracts.private`) in the posts that entered.
+        masked: whether those were masked in all that was made.
         dropped: (post id, reason) of the posts that did not enter.
         remarks: what the person should know, one sentence each.
     """
@@ -43,6 +47,8 @@ class FeatureReport:
     samples: int
     embedded: int
     reused: int
+    private: dict[Kind, int]
+    masked: bool
     seconds: float
     dropped: tuple[Dropped, ...]
     remarks: tuple[str, ...]
@@ -78,9 +84,12 @@ def run(
     with workspace.lock("features"):
         sweep(workspace.features)
         sweep(workspace.index)
-        kept, dropped = _select(posts, config)
-        splits, remark = split(kept, config.features.test_share, config.features.min_held_out)
-        if remark:
+        chosen, dropped = _select(posts, config)
+        guarded = guard(chosen, config.features.mask)
+        kept = guarded.posts
+        splits, few = split(kept, config.features.test_share, config.features.min_held_out)
+        remarks = tuple(filter(None, (few, guarded.remark)))
+        for remark in remarks:
             progress.say(remark)
         progress.start("chunk", len(kept))
         chunks = []
@@ -105,9 +114,11 @@ def run(
         samples=len(samples),
         embedded=made.embedded,
         reused=made.reused,
+        private=guarded.counts,
+        masked=guarded.masked,
         seconds=round(time.monotonic() - began, 3),
         dropped=tuple(dropped),
-        remarks=(remark,) if remark else (),
+        remarks=remarks,
     )
 
 

@@ -25,6 +25,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answer GET and HEAD with the files of one folder."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes; the second would wait 40 ms for an ACK
     server_version = "sample-blog"
     sys_version = ""
 

@@ -76,7 +76,7 @@ def test_posts_come_oldest_first_whatever_their_offset(path: Path) -> None:
 def test_a_post_is_found_by_url_id_and_start_of_id(path: Path) -> None:
     with Library(path) as library:
         library.upsert(post("a"))
-        library.upsert(post("b"))
+        library.upsert(post("b", text="b"))
         wanted = post("a")
         for key in (wanted.id, wanted.id[:6], wanted.url, "http://www.example.org/a/?utm_source=x"):
             assert library.get(key) == wanted
@@ -84,7 +84,7 @@ def test_a_post_is_found_by_url_id_and_start_of_id(path: Path) -> None:
             library.get("nothing")
         many = [post(str(n)).id for n in range(17)]
         for n in range(17):
-            library.upsert(post(str(n)))
+            library.upsert(post(str(n), text=str(n)))
         shared = next(i[0] for i in many if sum(other[0] == i[0] for other in many) > 1)
         with pytest.raises(CollectError, match=r"\d+ posts in library.db for"):
             library.get(shared)
@@ -150,3 +150,98 @@ def test_a_newer_library_is_refused(path: Path) -> None:
     db.close()
     with Library(path) as library, pytest.raises(WorkspaceError, match="newer llm-twin"):
         library.posts()
+
+
+def test_a_text_at_a_new_address_is_the_post_it_was_and_keeps_its_history(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(post("old", text="First words."))
+        library.upsert(post("old"))
+        assert library.compare(post("new")) == "unchanged"
+        assert library.upsert(post("new")) == "unchanged"
+        (kept,) = library.posts()
+        assert (kept.id, kept.url) == (post("old").id, "https://example.org/new")
+        assert library.upsert(post("new", text="Third words.")) == "changed"
+        assert [r.markdown for r in library.history(kept.id)] == [
+            "First words.",
+            "Some words.",
+            "Third words.",
+        ]
+        assert (
+            library.get("https://example.org/new").id == library.get("https://example.org/old").id == kept.id
+        )
+
+
+def test_two_notes_may_say_the_same(path: Path) -> None:
+    with Library(path) as library:
+        for name in ("a", "b"):
+            library.upsert(post(name).model_copy(update={"kind": "note"}))
+        assert len(library.posts()) == 2
+
+
+def test_a_moved_post_is_found_under_both_addresses(path: Path) -> None:
+    old, new = post("old"), post("new", text="Edited while it moved.")
+    with Library(path) as library:
+        library.upsert(old)
+        library.move(old.id, new.id)
+        assert library.upsert(new) == "changed"
+        (kept,) = library.posts()
+        assert (kept.id, kept.url, kept.markdown) == (old.id, new.url, new.markdown)
+        assert len(library.history(library.identity(new.id))) == 2
+
+
+def test_a_post_that_moved_to_a_known_one_is_removed(path: Path) -> None:
+    old, new = post("old"), post("new", text="Was stored before.")
+    with Library(path) as library:
+        library.upsert(old)
+        library.upsert(new)
+        library.move(old.id, new.id)
+        assert library.posts() == [new]
+
+
+def test_a_post_is_removed_when_it_is_missed_twice_in_a_row(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(post())
+        assert not library.miss(post().id)
+        library.upsert(post())
+        assert not library.miss(post().id), "it was found in between"
+        assert library.posts()
+        assert library.miss(post().id)
+        assert library.posts() == []
+        assert not library.miss(post().id), "it is removed already"
+
+
+def test_posts_are_known_by_their_source(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(post("a"), "mastodon:ann")
+        library.upsert(post("b", text="b"), "site:example.org")
+        assert library.ids("mastodon:ann") == {post("a").id}
+        library.mark_removed(post("a").id)
+        assert library.ids("mastodon:ann") == set()
+
+
+def test_a_library_of_the_first_schema_is_brought_up(path: Path) -> None:
+    path.parent.mkdir()
+    db = sqlite3.connect(path)
+    db.executescript(
+        """
+        CREATE TABLE posts (id TEXT PRIMARY KEY, url TEXT NOT NULL, title TEXT NOT NULL, published_at TEXT,
+            revision TEXT NOT NULL, kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL, first_seen TEXT NOT NULL,
+            removed_at TEXT);
+        CREATE TABLE revisions (post_id TEXT NOT NULL REFERENCES posts(id), number INTEGER NOT NULL,
+            revision TEXT NOT NULL, title TEXT NOT NULL, markdown TEXT NOT NULL, seen_at TEXT NOT NULL,
+            PRIMARY KEY (post_id, number));
+        PRAGMA user_version=1;
+        """
+    )
+    old = post()
+    fields = (old.id, old.url, old.title, old.published_at, old.revision, "post", "Ann", '["tea", "größe"]')
+    db.execute("INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, ?, ?, '2024-01-01', NULL)", fields)
+    db.execute(
+        "INSERT INTO revisions VALUES (?, 1, ?, 'A', ?, '2024-01-01')", (old.id, old.revision, old.markdown)
+    )
+    db.commit()
+    db.close()
+    with Library(path) as library:
+        assert library.posts() == [old]
+        assert library.upsert(old, "site:example.org") == "unchanged"
+        assert library.ids("site:example.org") == {old.id}

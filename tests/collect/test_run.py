@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -117,6 +118,77 @@ def test_edits_are_revisions_and_posts_that_are_gone_are_marked(
         assert "On rain" not in [p.title for p in library.posts()]
         changed = library.get(f"{site.base}/posts/tea/")
         assert [("thrice" in r.markdown) for r in library.history(changed.id)] == [False, True]
+
+
+def test_a_post_that_answers_404_is_removed_the_second_time(site, library: Library, local: Collect) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        page = site.pages.pop("/posts/rain/")
+        removed = [run([site.base], local, library, Silent()).posts_removed for _ in range(2)]
+        assert removed == [0, 1]
+        site.pages["/posts/rain/"] = page
+        assert run([site.base], local, library, Silent()).posts_changed == 1, "it is back"
+        assert "On rain" in [p.title for p in library.posts()]
+
+
+def test_a_post_that_moved_keeps_its_history(site, answer, library: Library, local: Collect) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        before = library.get(f"{site.base}/posts/tea/")
+        page = site.pages["/posts/tea/"]
+        page.body = page.body.replace("twice", "thrice")
+        site.pages["/essays/on-tea/"] = page
+        site.pages["/posts/tea/"] = answer("", 301, {"Location": "/essays/on-tea/"})
+        for number in range(2):
+            report = run([site.base], local, library, Silent())
+            assert (report.posts_new, report.posts_changed, report.posts_removed) == (0, 1 - number, 0)
+        after = library.get(f"{site.base}/essays/on-tea/")
+        assert (after.id, after.url) == (before.id, f"{site.base}/essays/on-tea/")
+        assert len(library.history(after.id)) == 2
+        assert len(library.posts()) == len(NAMES) + 1
+
+
+def test_an_author_filter_takes_one_author_of_several(site, library: Library, local: Collect) -> None:
+    class Hearing(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, line: str) -> None:
+            self.lines.append(line)
+
+    build(site)
+    for name, author in {"tea": "Ann Lee", "bees": "Ben Ode", "locks": "Ben Ode and ann lee"}.items():
+        page = site.pages[f"/posts/{name}/"]
+        page.body = page.body.replace("<head>", f"<head><meta name='author' content='{author}'>")
+    with library:
+        report = run([site.base], local.model_copy(update={"author": "Ann Lee"}), library, Hearing())
+        assert report.refused["by another author"] == 1
+        assert report.posts == len(NAMES), "those that name no author are taken"
+        assert Hearing.lines == []
+        assert run([site.base], local, library, Hearing()).posts_new == 1
+    (line,) = Hearing.lines
+    assert line.startswith("The site has 3 authors: ")
+    assert line.endswith("Take one: --author NAME")
+
+
+def test_a_file_that_left_a_folder_is_a_post_removed(
+    library: Library, local: Collect, tmp_path: Path
+) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.md").write_text(f"# On {name}\n\n{name} it is.\n")
+    with library:
+        run([str(folder)], local, library, Silent())
+        (folder / "tea.md").unlink()
+        (folder / "bees.md").rename(folder / "of-bees.md")
+        dry = run([str(folder)], local, library, Silent(), dry_run=True)
+        report = run([str(folder)], local, library, Silent())
+        assert (dry.posts_new, dry.posts_removed) == (report.posts_new, report.posts_removed) == (0, 1)
+        assert "On tea" not in [p.title for p in library.posts()]
+        single = run([str(folder / "rain.md")], local, library, Silent())
+        assert single.posts_removed == 0, "one file says nothing of the others"
 
 
 def test_a_dry_run_says_what_would_be_taken_and_writes_nothing(site, local: Collect, tmp_path: Path) -> None:

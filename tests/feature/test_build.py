@@ -100,7 +100,13 @@ def test_a_new_post_makes_a_version_and_embeds_only_itself(
 
 @pytest.mark.parametrize(
     "override",
-    ["author.name=Someone", "features.chunk_tokens=50", "features.tasks=[write]", "features.min_words=31"],
+    [
+        "author.name=Someone",
+        "features.chunk_tokens=50",
+        "features.tasks=[write]",
+        "features.min_words=31",
+        "features.mask=false",
+    ],
 )
 def test_another_config_makes_another_version(
     space: Workspace, post: Make, embedder: Any, store: Any, override: str

@@ -4,12 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from llm_twin.collect import Library, run
-from llm_twin.collect.folder import Rejected, read
+from llm_twin.collect import Library, exports, run
+from llm_twin.collect.archive import Archive
+from llm_twin.collect.item import Item, Rejected
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.errors import CollectError, NothingFound
+
+
+def read(path: Path) -> list[Item]:
+    with Archive(path) as archive:
+        export = exports.read(archive)
+        return list(export.items) if export else []
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_front_matter_names_dates_and_headings_are_read(notes: Path) -> None:
 
 
 def test_what_is_not_taken_says_why(notes: Path) -> None:
-    assert {r.path.split("/")[-1]: r.reason for r in read(notes) if isinstance(r, Rejected)} == {
+    assert {r.where.split("/")[-1]: r.reason for r in read(notes) if isinstance(r, Rejected)} == {
         "draft.md": "draft",
         "broken.md": "broken front matter",
         "empty.md": "no text",
@@ -80,7 +87,7 @@ def test_unknown_sources_are_one_error_that_says_what_is_accepted(tmp_path: Path
     with Library(tmp_path / "library.db") as library:
         for source in (str(tmp_path / "nothing"), str(tmp_path / "x.docx"), "example.org"):
             with pytest.raises(
-                CollectError, match=r"Give the address of a site.*or a Markdown file or folder"
+                CollectError, match=r"Give the address of a site.*or one such file"
             ):
                 run([source], Collect(), library, Silent())
         with pytest.raises(CollectError, match="No source"):

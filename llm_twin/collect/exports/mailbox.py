@@ -1,0 +1,199 @@
+"""A newsletter as mail: an mbox file (RFC 4155), or a folder of .eml files (RFC 5322).
+
+Its author is who sent most of the letters that say that they went to a list (RFC 2369, RFC 2919). Only their
+letters count, and of those only what went to all: an answer, or a message without a list's header where
+others have one, is private. Where no message has such a header, only letters whose receivers were hidden are
+taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import EmailMessage
+from email.utils import getaddresses, parseaddr
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from llm_twin.collect import dates, item, urls
+from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.exports import letters
+from llm_twin.collect.exports.files import candidates
+from llm_twin.collect.item import Export, Item, Rejected
+
+_MAX_LETTER = 30_000_000  # bytes: what mail servers let through, pictures included
+_MAX_HEADERS = 64_000
+_SNIFFED = 5  # .eml files that are looked at, since one may be broken
+# The date makes the difference to a paragraph that begins with "From".
+_FROM_LINE = re.compile(rb"^From \S+ [^\r\n]{0,60}\d\d:\d\d[^\r\n]{0,40}\d{4}[^\r\n]*\r?\n", re.MULTILINE)
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+_HEADERS_END = re.compile(rb"\r?\n\r?\n")
+_LIST_HEADERS = ("list-id", "list-unsubscribe", "list-post")
+_ANSWER = re.compile(r"^\s*(?:re|fwd?|aw|wg|sv|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_HIDDEN = re.compile(r"undisclosed|recipients?:;|^\s*$", re.IGNORECASE)
+_URL = re.compile(r"<?\s*(https?://[^\s<>,]+)")
+# Substack's List-Post is the letter on the web; that of others is one address for a whole list.
+_SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*>?\s*$")
+
+Headers = dict[str, str]
+
+
+def read(archive: Archive) -> Export | None:
+    """The letters of a newsletter, in the order that they lie in; None where an archive has no mail."""
+    names = _mailboxes(archive)
+    if not names:
+        return None
+    bulk: Counter[str] = Counter()
+    all_senders: Counter[str] = Counter()
+    for _, raw in _messages(archive, names):
+        headers = _headers(raw) if isinstance(raw, bytes) else {}
+        if sender := _sender(headers):
+            all_senders[sender] += 1
+            bulk[sender] += _is_bulk(headers)
+    listed = +bulk
+    author = next((address for address, _ in (listed or all_senders).most_common(1)), "")
+    # A mailbox holds what was kept of a newsletter.
+    return Export(f"mailbox:{author or archive.label}", False, _items(archive, names, author, bool(listed)))
+
+
+def _mailboxes(archive: Archive) -> list[str]:
+    """Files with mail: mailboxes by their first line, single letters by their headers."""
+    # Mail programs name mailboxes "x.mbox", or "Inbox" without any suffix.
+    found = [n for n, content in candidates(archive, ".mbox", ".mbx", "") if _FROM_LINE.match(content)]
+    if found:
+        return found
+    letters_found = [n for n in archive.names if PurePosixPath(n).suffix.lower() == ".eml"]
+    if len(archive.names) == 1:
+        letters_found = list(archive.names)
+    for name in letters_found[:_SNIFFED]:
+        try:
+            if _is_letter(_headers(archive.read(name, _MAX_LETTER))):
+                return letters_found
+        except Unreadable:
+            continue
+    return []
+
+
+def _is_letter(headers: Headers) -> bool:
+    return "@" in _sender(headers) and ("date" in headers or "message-id" in headers)
+
+
+def _messages(archive: Archive, names: list[str]) -> Iterator[tuple[str, bytes | Rejected]]:
+    """Every message with a name for it."""
+    for name in names:
+        try:
+            content = archive.read(name)
+        except Unreadable as unreadable:
+            yield name, Rejected(name, str(unreadable))
+            continue
+        marks = list(_FROM_LINE.finditer(content))
+        if not marks or marks[0].start():
+            yield name, content
+            continue
+        ends = [mark.start() for mark in marks[1:]] + [len(content)]
+        for number, (mark, end) in enumerate(zip(marks, ends, strict=True), 1):
+            yield f"{name}#{number}", _QUOTED_FROM.sub(rb"\1", content[mark.end() : end])
+
+
+def _items(archive: Archive, names: list[str], author: str, listed: bool) -> Iterator[Item]:
+    for where, raw in _messages(archive, names):
+        if isinstance(raw, Rejected):
+            yield raw
+            continue
+        try:
+            yield _read(where, raw, author, listed)
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            MessageError,
+            RecursionError,
+            AssertionError,
+        ):
+            # The standard library's parser raises all of these on mail that is broken enough.
+            yield Rejected(where, "broken message")
+
+
+def _read(where: str, raw: bytes, author: str, listed: bool) -> Item:
+    headers = _headers(raw)
+    if reason := _why_not(raw, headers, author, listed):
+        return Rejected(where, reason)
+    message = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)  # what this policy makes
+    title = " ".join(headers.get("subject", "").split())
+    markdown = letters.to_markdown(message, title)
+    if not markdown:
+        return Rejected(where, "no text")
+    name = parseaddr(headers.get("from", ""))[0]
+    return item.post(_address(headers), title, markdown, dates.iso(headers.get("date")), author=name or None)
+
+
+def _why_not(raw: bytes, headers: Headers, author: str, listed: bool) -> str | None:
+    if len(raw) > _MAX_LETTER:
+        return "too large"
+    if not (sender := _sender(headers)):
+        return "broken message"
+    if sender != author:
+        return "from someone else"
+    labels = headers.get("x-gmail-labels", "").lower()
+    if "draft" in labels:
+        return "draft"
+    if headers.get("in-reply-to") or headers.get("references") or _ANSWER.match(headers.get("subject", "")):
+        return "private message"
+    receivers = {address.lower() for _, address in getaddresses([headers.get("to", "")])}
+    hidden = bool(_HIDDEN.search(headers.get("to", ""))) or receivers <= {author}
+    return None if _is_bulk(headers) or (not listed and hidden) else "private message"
+
+
+def _headers(raw: bytes) -> Headers:
+    """The headers by name in lower case, unfolded and decoded; the first of each name."""
+    end = _HEADERS_END.search(raw, 0, _MAX_HEADERS)
+    lines = re.sub(rb"\r?\n[ \t]+", b" ", raw[: end.start()] if end else raw[:_MAX_HEADERS]).splitlines()
+    found: Headers = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if colon:
+            found.setdefault(name.strip().decode("latin-1").lower(), _decoded(value.strip()))
+    return found
+
+
+def _decoded(value: bytes) -> str:
+    """A header's text: encoded words (RFC 2047), else UTF-8 or windows-1252 as it stands."""
+    text = letters.decode(value, None)
+    try:
+        parts = decode_header(text) if "=?" in text else [(text, None)]
+    except (MessageError, ValueError):
+        return text
+    return "".join(p if isinstance(p, str) else letters.decode(p, charset) for p, charset in parts)
+
+
+def _sender(headers: Headers) -> str:
+    return parseaddr(headers.get("from", ""))[1].lower()
+
+
+def _is_bulk(headers: Headers) -> bool:
+    return any(headers.get(name) for name in _LIST_HEADERS) or headers.get("precedence", "").lower() in (
+        "bulk",
+        "list",
+    )
+
+
+def _address(headers: Headers) -> str:
+    """Where the letter can be read on the web, or else its Message-ID (RFC 2392).
+
+    Links in letters to their web version lead through counters, other ones for each receiver.
+    """
+    archived = _URL.match(headers.get("archived-at", ""))  # RFC 5064
+    post = _SUBSTACK_POST.match(headers.get("list-post", ""))
+    if (link := archived or post) and (url := urls.clean(link[1])):
+        return url
+    if identity := headers.get("message-id", "").strip(" <>"):
+        return f"mid:{quote(identity, safe='@!$&*+=:._~-')}"
+    seed = "\n".join(headers.get(name, "") for name in ("from", "date", "subject"))
+    return f"mail:{hashlib.sha256(seed.encode()).hexdigest()[:16]}"

@@ -1,0 +1,165 @@
+"""Markdown files: one, a folder, a vault or a repository of them, with front matter in YAML or TOML.
+
+Jekyll, Hugo and Obsidian folders are read by their own habits: drafts stay out by folder (`_drafts`) or front
+matter, parts of a site that are no posts (layouts, templates, section pages) and the documents that every
+repository has are named and left out. HTML files count where they have front matter, as Jekyll's do.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from llm_twin.collect import dates, item, urls
+from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.dialects import normal
+from llm_twin.collect.item import Export, Item, Rejected
+
+_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
+_HTML = frozenset({".html", ".htm"})
+_FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?)^\1[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_NAMED = re.compile(r"^(\d{4})-(\d{1,2})-(\d{1,2})[-_ ]?(.*)$")
+_MAX_BYTES = 5_000_000  # a longer file is no post
+_DRAFTS = frozenset({"_drafts", "drafts"})
+_PARTS = frozenset({"layouts", "archetypes", "themes", "templates", "partials", "shortcodes", "vendor"})
+_DOCUMENTS = frozenset(
+    str.split(
+        "readme contributing contributors license licence copying changelog changes history news authors "
+        "code_of_conduct code-of-conduct security support governance maintainers todo roadmap codeowners "
+        "pull_request_template issue_template agents claude summary"
+    )
+)
+
+
+def read(archive: Archive) -> Export | None:
+    """The posts of Markdown files, in the order of their paths; None where there are none.
+
+    A post's address is what its front matter says, else "file:" with the path below the folder's own name, so
+    that the collection keeps its identity where the folder is moved.
+    """
+    pages = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _HTML]
+    files = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _MARKDOWN]
+    if not files or (len(pages) > len(files) and not _has_front(archive, pages[0])):
+        return None
+    # One file says nothing of what else its author has published.
+    complete = archive.path.is_dir()
+    return Export(f"folder:{archive.path.resolve()}", complete, _items(archive, sorted([*files, *pages])))
+
+
+def _has_front(archive: Archive, name: str) -> bool:
+    try:
+        return bool(_FRONT.match(archive.text(name, _MAX_BYTES)))
+    except Unreadable:
+        return False
+
+
+def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
+    for name in names:
+        address = f"file:{archive.label}/{name}"
+        if reason := _why_not(PurePosixPath(name)):
+            yield Rejected(address, reason)
+            continue
+        try:
+            found = _read(archive.text(name, _MAX_BYTES), PurePosixPath(name), address)
+        except Unreadable as unreadable:
+            found = Rejected(address, str(unreadable))
+        if found:
+            yield found
+
+
+def _why_not(path: PurePosixPath) -> str | None:
+    """Why a file is no post, by where it lies."""
+    folders = {part.lower() for part in path.parts[:-1]}
+    if folders & _DRAFTS:
+        return "draft"
+    if folders & _PARTS or any(f.startswith("_") and f != "_posts" for f in folders):
+        return "part of a site"
+    if path.stem.lower() in ("_index", "404"):
+        return "listing"
+    return "project document" if path.stem.lower() in _DOCUMENTS else None
+
+
+def _read(text: str, path: PurePosixPath, address: str) -> Item | None:
+    """The post of a file; None for an HTML file without front matter, which is a page of something else."""
+    front, body = _front_matter(text)
+    if front is None:
+        return Rejected(address, "broken front matter")
+    if path.suffix.lower() in _HTML and body is text:
+        return None
+    if reason := _unpublished(front):
+        return Rejected(address, reason)
+    title, body = _title(front, body.strip(), path)
+    markdown = normal(body)
+    if not markdown:
+        return Rejected(address, "no text")
+    named = (urls.clean(str(front.get(key) or "")) for key in ("url", "permalink", "canonical_url"))
+    return item.post(
+        next((url for url in named if url), address),
+        title,
+        markdown,
+        _published(front, path),
+        author=_author(front.get("author") or front.get("authors")),
+        tags=_tags(front.get("tags") or front.get("tag")),
+    )
+
+
+def _unpublished(front: dict[str, Any]) -> str | None:
+    if front.get("draft") is True or front.get("published") is False or str(front.get("status")) == "draft":
+        return "draft"
+    return "private" if front.get("private") is True or front.get("publish") is False else None
+
+
+def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
+    """Front matter and body; None for front matter that cannot be read."""
+    found = _FRONT.match(text)
+    if not found:
+        return {}, text
+    try:
+        front = yaml.safe_load(found[2]) if found[1] == "---" else tomllib.loads(found[2])
+    except (yaml.YAMLError, tomllib.TOMLDecodeError):
+        return None, text
+    return (front if isinstance(front, dict) else {}), text[found.end() :]
+
+
+def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:
+    """The title, and the body without a first heading that only repeats it."""
+    heading = re.match(r"#[ \t]+(.+?)[ \t#]*(?:\n+|\Z)", body)
+    named = str(front.get("title") or "").strip()
+    if heading and (not named or heading[1].strip() == named):
+        return named or heading[1].strip(), body[heading.end() :].strip()
+    dated = _NAMED.match(path.stem)
+    stem = (dated[4] if dated else "") or path.stem
+    if stem == "index" and len(path.parts) > 1:  # Hugo's page bundles
+        stem = path.parts[-2]
+    return named or stem.replace("-", " ").replace("_", " ").strip(), body
+
+
+def _published(front: dict[str, Any], path: PurePosixPath) -> str | None:
+    for key in ("date", "published_at", "pubDate", "created"):
+        value = front.get(key)
+        if isinstance(value, date):
+            return value.isoformat()
+        if value and (found := dates.iso(str(value))):
+            return found
+    named = _NAMED.match(path.stem) or (_NAMED.match(path.parts[-2]) if len(path.parts) > 1 else None)
+    return dates.iso(f"{named[1]}-{named[2]:0>2}-{named[3]:0>2}") if named else None
+
+
+def _author(value: Any) -> str | None:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        value = value.get("name")
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = re.split(r"[,\s]+", value)
+    return tuple(str(tag) for tag in value if str(tag).strip()) if isinstance(value, list) else ()

@@ -1,0 +1,67 @@
+"""What a source gives: posts, and what was not taken with the reason why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llm_twin.collect import urls
+from llm_twin.contracts.records import Kind, Post
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file, message or address that was not taken; `reason` is the same phrase for all of its kind."""
+
+    where: str
+    reason: str
+
+
+# Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
+DAMAGED = frozenset({"cannot be read", "too large", "archive too large", "not UTF-8", "broken record"})
+
+Item = Post | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export that was recognised.
+
+    Attributes:
+        source: whose export of what, such as "mastodon:https://social.example/users/author".
+        complete: it holds all that its author has there, so a post of this source that is not in it is gone.
+        items: read while they are asked for.
+    """
+
+    source: str
+    complete: bool
+    items: Iterator[Item]
+
+
+def post(
+    address: str,
+    title: str,
+    markdown: str,
+    published_at: str | None = None,
+    kind: Kind = "post",
+    author: str | None = None,
+    tags: Sequence[str] = (),
+) -> Post:
+    """A post with the identity that its address gives it.
+
+    Args:
+        address: the permanent http(s) address where the source knows one, so that the post is the same one as
+            from a crawl; else a text that stays the same from export to export, such as "file:blog/one.md".
+    """
+    cleaned = urls.clean(address)
+    return Post(
+        id=Post.id_of(urls.canonical(cleaned) if cleaned else address),
+        url=cleaned or address,
+        title=title,
+        published_at=published_at,
+        markdown=markdown,
+        revision=Post.revision_of(title, markdown),
+        kind=kind,
+        author=author,
+        tags=tuple(dict.fromkeys(tags)),
+    )
