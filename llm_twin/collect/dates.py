@@ -35,7 +35,8 @@ def iso(text: str | None) -> str | None:
             zone = found[3] or ""
             zone = zone if zone[:1] in ("+", "-", "") else "+00:00"
             return _known(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").isoformat())
-        if _RFC_822.match(text):
+        # What has no date is of the year 1 in Go, which the standard library reads as 2001.
+        if _RFC_822.match(text) and " 0001 " not in text:
             return _known(parsedate_to_datetime(text).isoformat())
     except (ValueError, TypeError, OverflowError, IndexError):
         pass  # not what it looked like; it may still hold a written-out date

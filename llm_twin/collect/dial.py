@@ -58,6 +58,7 @@ class Dialer(httpcore.NetworkBackend):
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Bound all that this thread sends and receives in the block together. Raises Overdue."""
+        self._here.seconds = seconds
         self._here.until = time.monotonic() + seconds
         try:
             yield
@@ -88,7 +89,7 @@ class Dialer(httpcore.NetworkBackend):
             return timeout
         left: float = until - time.monotonic()
         if left <= 0:
-            raise Overdue
+            raise Overdue(f"more than {self._here.seconds:g} s")
         return left if timeout is None else min(timeout, left)
 
     @contextmanager

@@ -187,7 +187,7 @@ class Crawl:
         return fetched.url
 
     def _follow(self, links: Iterable[str], url: str, depth: int) -> bool:
-        """Queue the links of a page; whether one of another shape than its own was on no page before.
+        """Queue the links of a page; whether one of another shape, that is no trap, was on no page before.
 
         An archive's next page is no deeper than the archive, so that an old blog is followed to its end.
         """
@@ -199,7 +199,7 @@ class Crawl:
             if len(self._linked) < _KNOWN * self._config.max_pages:
                 self._linked.add(link)
             alike = traps.shape(link) == shape
-            leads_on = leads_on or not alike
+            leads_on = leads_on or not (alike or self._traps.is_one(link))
             further = depth if alike and archive else depth + 1
             if further <= self._config.max_depth:
                 self._add([link], further)

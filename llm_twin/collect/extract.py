@@ -6,13 +6,16 @@ import re
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from llm_twin.collect import dates
+from llm_twin.collect import dates, urls
 from llm_twin.collect.feeds import Entry
-from llm_twin.collect.furniture import block_of, is_furniture, prune, remove, texts, words
-from llm_twin.collect.layout import Layout, guess, signature
-from llm_twin.collect.markdown import to_markdown
+from llm_twin.collect.furniture import block_of, prune, remove, texts, words
+from llm_twin.collect.layout import guess
+from llm_twin.collect.markdown import is_permalink, to_markdown
 from llm_twin.collect.page import Meta, path_date
+from llm_twin.collect.repeats import is_own, squeeze
+from llm_twin.collect.selector import Layout, signature
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -52,15 +55,16 @@ def extract(root: HtmlElement, url: str, meta: Meta, layout: Layout | None, entr
     fits = container is not None
     if container is None:
         container = guess(root)
-    title = _title(root, meta, entry)
+    title = _title(root, url, meta, entry, layout)
     published = meta.published_at or _marked_date(container) or (entry and entry.published_at)
-    published = published or path_date(url) or _written_date(root, title)
+    published = published or path_date(url) or written_date(root, title)
     tags = meta.tags or (entry.tags if entry else ()) or _tags(root)
-    markdown, count, linked = "", 0, 0.0
+    markdown, count, linked, stacked = "", 0, 0.0, 0
     if container is not None:
-        body = _body(container, layout if fits else None, title)
+        body = _body(container, layout if fits else None, title, url)
         count = words(body)
         linked = sum(words(a) for a in body.iter("a")) / max(1, count)
+        stacked = _stacked(body)
         markdown = to_markdown(body)
     if count < _FEW_WORDS and not fits:
         markdown = _single_page(root) or markdown
@@ -74,11 +78,11 @@ def extract(root: HtmlElement, url: str, meta: Meta, layout: Layout | None, entr
         fits=fits,
         words=count,
         linked=linked,
-        stacked=_stacked(root),
+        stacked=stacked,
     )
 
 
-def _body(container: HtmlElement, layout: Layout | None, title: str) -> HtmlElement:
+def _body(container: HtmlElement, layout: Layout | None, title: str, url: str) -> HtmlElement:
     """A copy of the container with the text alone in it."""
     copy = deepcopy(container)
     copy.tail = None
@@ -90,9 +94,11 @@ def _body(container: HtmlElement, layout: Layout | None, title: str) -> HtmlElem
             remove(header)
     wanted = _plain(title)
     for heading in copy.iter(*_HEADINGS):
-        if wanted and _plain("".join(heading.itertext())) == wanted:
+        if wanted and _plain(_heading_text(heading)) == wanted:
             remove(heading)
             break
+    if not (layout and layout.exact):
+        _trim(copy, layout.template if layout else frozenset(), url)
     return copy
 
 
@@ -109,30 +115,72 @@ def _strip_ends(copy: HtmlElement, layout: Layout) -> None:
         remove(child)
 
 
+def _trim(copy: HtmlElement, template: frozenset[str], url: str) -> None:
+    """Take away what stands before and after the text and says nothing of its own: dates, tags, neighbours."""
+
+    def says_nothing(child: HtmlElement) -> bool:
+        if child.tag in ("pre", "img", "picture", "figure"):
+            return False
+        return not any(
+            is_own(owner, line, template) or (line not in template and _leads_out(owner, url))
+            for owner, text in texts(child)
+            if (line := squeeze(text))
+        )
+
+    while len(copy) and not (copy.text or "").strip() and says_nothing(copy[0]):
+        remove(copy[0])
+    while len(copy) and not (copy[-1].tail or "").strip() and says_nothing(copy[-1]):
+        remove(copy[-1])
+
+
+def _leads_out(owner: HtmlElement, url: str) -> bool:
+    """Whether a text is a link to another site, which an author may well end with."""
+    link = next((a for a in [owner, *owner.iterancestors("a")] if a.tag == "a"), None)
+    target = urls.clean(link.get("href") or "", url) if link is not None else None
+    return target is not None and not urls.same_site(target, url)
+
+
 def _byline(element: HtmlElement) -> bool:
     return element.tag == "time" or words(element) < 60
 
 
-def _title(root: HtmlElement, meta: Meta, entry: Entry | None) -> str:
-    """The feed's title; else the longest heading that the page's own title contains; else that title.
+def _title(root: HtmlElement, url: str, meta: Meta, entry: Entry | None, layout: Layout | None) -> str:
+    """The feed's title; else the heading that is what the page calls itself, or is contained in that.
 
-    A page without a title of its own has its first heading's.
+    Of several the highest and longest counts, and never one that names the site. A page without a title of
+    its own has its first heading's.
     """
     if entry and entry.title:
         return entry.title
-    said = _plain(meta.title), _plain(root.findtext(".//title") or "")
-    own = [h for h in root.iter(*_HEADINGS) if not _of_site(h)]
-    headings = [" ".join("".join(h.itertext()).split()) for h in own]
-    if not any(said):
-        return next((h for h in headings if h), "")
-    return max((h for h in headings if any(_plain(h) in s for s in said)), key=len, default="") or meta.title
+    said = [s for s in (_plain(meta.title), _plain(root.findtext(".//title") or "")) if s]
+    template = layout.template if layout else frozenset()
+    own = [h for h in root.iter(*_HEADINGS) if not _of_site(h, url)]
+    named = [(h.tag, text) for h in own if (text := _heading_text(h)) and text not in template]
+    if not said:
+        return next((text for _, text in named), "")
+    exact = [text for _, text in named if _plain(text) == said[0]]
+    within = [(tag, text) for tag, text in named if any(_plain(text) in s for s in said)]
+    best = max(within, key=lambda n: (-int(n[0][1]), len(n[1])), default=("", ""))[1]
+    return next(iter(exact), "") or best or meta.title
 
 
-def _of_site(heading: HtmlElement) -> bool:
-    """Whether a heading names the site: it links to the front page or stands in the site's own header."""
+def _heading_text(heading: HtmlElement) -> str:
+    """A heading's text without the mark that links to it."""
+    marks = {a for a in heading.iter("a") if is_permalink(a)}
+    nodes = (t for owner, t in texts(heading) if not marks & {owner, *owner.iterancestors("a")})
+    return " ".join("".join(nodes).split())
+
+
+def _of_site(heading: HtmlElement, url: str) -> bool:
+    """Whether a heading names the site: it links to the front page or stands in what is not the post's."""
     links = [a.get("href") for a in heading.iter("a")] + [a.get("href") for a in heading.iterancestors("a")]
-    named = "site" in (heading.get("class") or "").lower()
-    return named or any(re.fullmatch(r"(?:https?://[^/]+)?/?", link or "") for link in links)
+    named = f"{heading.get('class') or ''} {heading.get('id') or ''}".lower()
+    if re.search(r"\b(?:site|brand|logo|blog-?title)", named):
+        return True
+    if any(a.tag in ("nav", "aside") or (a.tag == "footer") for a in heading.iterancestors()):
+        return True
+    targets = (urls.clean(link, url) for link in links if link)
+    return any(urlsplit(t).path in ("", "/") and urls.same_site(t, url) for t in targets if t)
 
 
 def _plain(text: str) -> str:
@@ -144,11 +192,10 @@ def _marked_date(container: HtmlElement | None) -> str | None:
     here, inside = container, container
     while here is not None and here.tag not in ("body", "html"):
         for element in here.iter():
-            marked = element.tag == "time" or element.get("itemprop") == "datePublished"
+            marked = element.tag in ("time", "abbr") or element.get("itemprop") == "datePublished"
             if marked and not _of_others(element, here):
-                found = dates.iso(
-                    element.get("datetime") or element.get("content") or "".join(element.itertext())
-                )
+                said = element.get("datetime") or element.get("content") or element.get("title")
+                found = dates.iso(said or "".join(element.itertext()))
                 if found:
                     return found
         if inside is not None and here.tag in ("article", "main"):
@@ -173,7 +220,7 @@ def _of_others(element: HtmlElement, top: HtmlElement) -> bool:
     return False
 
 
-def _written_date(root: HtmlElement, title: str) -> str | None:
+def written_date(root: HtmlElement, title: str) -> str | None:
     """A date written out in a short block beside the title."""
     page = root.find("body")
     if page is None or not title:
@@ -196,12 +243,11 @@ def _tags(root: HtmlElement) -> tuple[str, ...]:
     return tuple(text.lstrip("#") for a in found if (text := " ".join("".join(a.itertext()).split())))
 
 
-def _stacked(root: HtmlElement) -> int:
-    """How many articles stand side by side on the page, comments and related posts left out."""
+def _stacked(body: HtmlElement) -> int:
+    """How many articles stand side by side in the text."""
     beside: dict[HtmlElement, int] = {}
-    for article in root.iter("article"):
-        holder = article.getparent()
-        if holder is not None and not is_furniture(article) and not is_furniture(holder):
+    for article in body.iter("article"):
+        if (holder := article.getparent()) is not None:
             beside[holder] = beside.get(holder, 0) + 1
     return max(beside.values(), default=0)
 

@@ -8,61 +8,37 @@ its last byte. Threads may share a client; it never asks for one address twice i
 
 from __future__ import annotations
 
-import re
+import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from functools import cache
 from types import TracebackType
 from urllib.parse import urlsplit
 
 import httpcore
 
 from llm_twin.collect import inflate, robots, urls
-from llm_twin.collect.addresses import AddressRefused, Pinned, Resolve, system_resolve
-from llm_twin.collect.dial import Dialer, Overdue
+from llm_twin.collect.addresses import Pinned, Resolve, system_resolve
+from llm_twin.collect.answer import Fetched as Fetched
+from llm_twin.collect.answer import Refused as Refused
+from llm_twin.collect.answer import body, drain, header, refusal, retry_after
+from llm_twin.collect.dial import Dialer
 from llm_twin.collect.httpcache import HttpCache, Kept
-from llm_twin.collect.pace import Clock, HostBusy, Pace
+from llm_twin.collect.pace import Clock, Pace
 from llm_twin.config import Collect
 
 MAX_REDIRECTS = 8
 _TRIES = 4  # of a request that is answered with 429 or 503
 _SLOW = 6  # an answer may take this many timeouts in all, so that one byte a second cannot hold a crawl
-_DRAINED = 64 * 1024  # bytes of an unused answer that are cheaper to read than a new connection
 _IDLE_S = 5.0  # that a connection is kept between two requests
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"
 _BUSY = frozenset({429, 503})
 _GONE = {404: "not found (404)", 410: "gone (410)"}
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _FOR_GOOD = frozenset({301, 308})
-
-
-class Refused(Exception):
-    """An address that was not taken; `reason` is a short phrase, the same for all addresses of its kind."""
-
-    def __init__(self, url: str, reason: str, detail: str = "", status: int = 0) -> None:
-        self.url = url
-        self.reason = reason
-        self.detail = detail
-        self.status = status
-        super().__init__(f"{url}: {reason}" + (f" ({detail})" if detail else ""))
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An answer of status 200. `url` is what gave it, after redirects.
-
-    `unchanged` means that the body is the one that was kept: the server said so, or sent the same again.
-    """
-
-    asked: str
-    url: str
-    content_type: str
-    body: bytes
-    unchanged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +82,10 @@ class Client:
         self._workers = ThreadPoolExecutor(config.concurrency, thread_name_prefix="collect")
         self._dialer = Dialer(Pinned(config.allow_private, resolve))
         self._pool = httpcore.ConnectionPool(
-            max_connections=config.concurrency + 1, keepalive_expiry=_IDLE_S, network_backend=self._dialer
+            ssl_context=_certificates(),
+            max_connections=config.concurrency + 1,
+            keepalive_expiry=_IDLE_S,
+            network_backend=self._dialer,
         )
 
     def __enter__(self) -> Client:
@@ -177,12 +156,11 @@ class Client:
             for _ in range(_TRIES):
                 try:
                     answer = self._once(url, kept, limits)
-                except (httpcore.RemoteProtocolError, httpcore.ReadError) as error:
-                    if broken:  # once is a kept connection that the server had closed; twice is the server
-                        raise Refused(url, "connection broken", _plain(error)) from None
-                    broken = True
                 except Exception as error:
-                    raise self._refusal(url, error) from None
+                    # Once is a kept connection that the server had closed; twice is the server.
+                    if broken or not isinstance(error, httpcore.RemoteProtocolError | httpcore.ReadError):
+                        raise refusal(url, error) from None
+                    broken = True
                 else:
                     if answer is not None:
                         return answer
@@ -213,8 +191,8 @@ class Client:
             headers = self._headers(host, kept)
             with self._pool.stream("GET", url, headers=headers, extensions={"timeout": allowed}) as answer:
                 if answer.status in _BUSY:
-                    _drain(answer)
-                    self._pace.busy(host, asked_at, _retry_after(_header(answer, b"retry-after")))
+                    drain(answer)
+                    self._pace.busy(host, asked_at, retry_after(header(answer, b"retry-after")))
                     return None
                 self._pace.answered(host)
                 return self._take(url, answer, kept, limits)
@@ -222,12 +200,12 @@ class Client:
     def _take(self, url: str, answer: httpcore.Response, kept: Kept | None, limits: _Limits) -> Fetched | str:
         status = answer.status
         if status != 200:
-            _drain(answer)
+            drain(answer)
         if status == 304 and kept:
             self._answered.add(url)
             return Fetched(url, url, kept.content_type, kept.body, unchanged=True)
         if status in _REDIRECT:
-            return self._moved(url, status, _header(answer, b"location"))
+            return self._moved(url, status, header(answer, b"location"))
         if status != 200:
             if status in _GONE:
                 self._cache.drop(url)
@@ -236,10 +214,10 @@ class Client:
             raise Refused(url, _GONE.get(status, f"http status {status}"), status=status)
         new = Kept(
             url,
-            _header(answer, b"etag") or None,
-            _header(answer, b"last-modified") or None,
-            _header(answer, b"content-type"),
-            _body(answer, limits.max_bytes),
+            header(answer, b"etag") or None,
+            header(answer, b"last-modified") or None,
+            header(answer, b"content-type"),
+            body(answer, limits.max_bytes),
         )
         if new != kept:
             self._cache.put(new)
@@ -265,24 +243,6 @@ class Client:
         ]
         return [(name, value.encode("latin-1")) for name, value in fields if value]
 
-    def _refusal(self, url: str, error: Exception) -> Exception:
-        """What went wrong as a refusal, or the error itself where it is none of an answer."""
-        timeout = self._config.timeout_s
-        match error:
-            case AddressRefused():
-                return Refused(url, "private address", str(error))
-            case HostBusy():
-                return Refused(url, "server busy", str(error))
-            case inflate.Undecodable():
-                return Refused(url, str(error), error.detail)
-            case Overdue():
-                return Refused(url, "too slow", f"more than {_SLOW * timeout:g} s")
-            case httpcore.TimeoutException():
-                return Refused(url, "timed out", f"{timeout:g} s")
-            case httpcore.NetworkError() | httpcore.ProtocolError():
-                return Refused(url, "unreachable", _plain(error))
-        return error
-
     def _delay_s(self, url: str) -> float:
         return max(self._config.delay_s, self._robots.delay_s(url))
 
@@ -299,40 +259,11 @@ class Client:
             raise  # RFC 9309, 2.3.1.4: rules that cannot be had forbid all
 
 
-def _body(answer: httpcore.Response, limit: int) -> bytes:
-    length = _header(answer, b"content-length")
-    if length.isascii() and length.isdecimal() and int(length) > limit:
-        raise inflate.Undecodable("too large", f"{length} bytes")
-    return b"".join(inflate.decoded(answer.iter_stream(), _header(answer, b"content-encoding"), limit))
-
-
-def _drain(answer: httpcore.Response) -> None:
-    """Read a short answer that is not used to its end, so that its connection can be used again."""
-    size = 0
-    for part in answer.iter_stream():
-        size += len(part)
-        if size > _DRAINED:
-            return
-
-
-def _header(answer: httpcore.Response, name: bytes) -> str:
-    found = b", ".join(value for key, value in answer.headers if key.lower() == name)
-    return found.decode("latin-1").strip()
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Reading the trusted authorities takes 35 ms, and httpcore would do it for every connection.
+    return httpcore.default_ssl_context()
 
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def _retry_after(value: str) -> float:
-    """Seconds that a Retry-After header asks for; 0.0 where it says nothing that can be read."""
-    if re.fullmatch("[0-9]{1,9}", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-
-
-def _plain(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

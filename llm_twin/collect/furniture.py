@@ -26,7 +26,8 @@ _NAMES = re.compile(
     r"related\w*|recommend\w*|read-?next|more-?posts|also-?like|"
     r"shar(?:e|es|ing)|sharedaddy|addtoany|social\w*|likes?|claps?|rating|"
     r"newsletter\w*|subscri(?:be|ption)\w*|signup|sign-up|cta|promo\w*|advert\w*|ads?|adsbygoogle|sponsor\w*|"
-    r"breadcrumbs?|paginat\w*|pager|navigation|navbar|nav|nav-?links|menu|sidebar|widgets?|"
+    r"breadcrumbs?|paginat\w*|pager|navigation|navbar|nav|nav-?links|links-?nextprev|prev-?next|next-?prev|"
+    r"(?:post|entry)-(?:prev|next)|button-?wrap(?:per)?|menu|sidebar|widgets?|"
     r"cookies?|popup|modal|print-?only|screen-?reader\w*|sr-?only|visually-?hidden|skip-?links?|"
     r"byline|author-?(?:box|bio|info|card|profile|name)|bio|about-?author|"
     r"(?:post|entry|article|page|blog)-?(?:meta|nav|tags|footer|header|info|date|utility|author|categories)|"
@@ -39,6 +40,9 @@ _NAMES = re.compile(
 _DESCRIBING = re.compile(
     r"^(?:tag|category|type|status|format|has|is|with|no)-(?!links|list|cloud)", re.IGNORECASE
 )
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+# What engines call a heading that can be linked to; on other elements these are the marks beside it.
+_OF_HEADINGS = re.compile(r"anchor|permalink|header|heading|title", re.IGNORECASE)
 _BLOCKS = frozenset(
     str.split(
         "p div section article main aside header footer h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote "
@@ -54,10 +58,13 @@ def is_furniture(element: HtmlElement) -> bool:
         return True
     if element.get("hidden") is not None or (element.get("aria-hidden") or "").lower() == "true":
         return True
+    heading = element.tag in _HEADINGS
     named = [n for n in (element.get("class") or "").split() if not _DESCRIBING.match(n)]
-    if identity := element.get("id"):
-        # A heading's id repeats its words, which may be any words.
-        named += [] if element.tag in ("h1", "h2", "h3", "h4", "h5", "h6", "li") else [identity]
+    if heading:
+        named = [n for n in named if not _OF_HEADINGS.search(n)]
+    # A heading's id repeats its words, which may be any words.
+    if (identity := element.get("id")) and not heading and element.tag != "li":
+        named.append(identity)
     return bool(_NAMES.search(" ".join(named))) and element.tag not in ("body", "html", "pre", "code")
 
 
@@ -93,7 +100,7 @@ def prune(container: HtmlElement, keep: frozenset[str], drop: frozenset[str]) ->
         keep: signatures (`layout.signature`) that were seen to hold the author's text.
         drop: signatures that were seen to hold none of it.
     """
-    from llm_twin.collect.layout import signature
+    from llm_twin.collect.selector import signature
 
     most = _MOST * max(1, words(container))
     for element in list(container.iterdescendants()):

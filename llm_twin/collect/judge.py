@@ -10,8 +10,9 @@ from llm_twin.collect.extract import Draft
 from llm_twin.collect.page import ARTICLE_TYPES, LISTING_TYPES, Meta
 
 _LISTING = re.compile(
-    r"/(?:tags?|categor(?:y|ies)|topics?|labels?|archives?|authors?|series|search|all-posts|sitemap|index)"
-    r"(?:/[^/]+){0,2}/?$|/(?:page|p)/?\d+/?$|^/(?:blog|posts?|writing|articles?|notes|journal|news)/?$",
+    r"/(?:tags?|categor(?:y|ies)|topics?|labels?|authors?|series|search|all-posts|sitemap|index)(?:/[^/]+){0,2}/?$|"
+    r"/archives?(?:/\d+){0,2}/?$|/tag:[^/]+/?$|/(?:page|p)/?\d+/?$|"
+    r"^/(?:blog|posts?|writing|articles?|notes|journal|news)/?$",
     re.IGNORECASE,
 )
 _PERIOD = re.compile(r"^(?:/[a-z]+)?/\d{4}(?:/\d{1,2})?/?$", re.IGNORECASE)
@@ -66,9 +67,9 @@ def why_not_post(draft: Draft, meta: Meta, vouched: bool, alike: bool) -> str | 
         return "no text"
     if vouched:
         return None
+    said = bool(meta.kinds & (ARTICLE_TYPES | {"h-entry"}))
     if draft.stacked >= _STACKED or draft.linked > _MOST_LINKED:
         return "listing"
-    said = bool(meta.kinds & (ARTICLE_TYPES | {"h-entry"}))
     if meta.unlisted and not said:
         return "asks not to be listed"
     if not draft.published_at:

@@ -8,13 +8,14 @@ are guessed and vote; what repeats word for word from page to page inside of the
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_twin.collect import repeats
 from llm_twin.collect.furniture import is_furniture, texts, words
+from llm_twin.collect.selector import HOLDERS, PLAIN, Layout, common_path, path_of, signature
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -25,11 +26,6 @@ _HOLDS = 0.97  # of the matched text: the container is the deepest element that 
 _GUESS_HOLDS = 0.8  # the same for a guessed container, where a byline or a note may stand beside the text
 _ANCHOR = 12  # characters of a text node that can stand for themselves when the match has to be found again
 _WINDOW = 4000  # characters that may be missing on the page before the match is lost
-_REPEATS = 0.5  # share of pages on which the same words make an element template
-_PLAIN = frozenset(
-    str.split("p ul ol li h1 h2 h3 h4 h5 h6 pre code blockquote table em strong a b i span div img br")
-)
-_HOLDERS = frozenset(str.split("div section article main td center body"))
 # Names under which engines put a post's text: microformats, schema.org, WordPress, Ghost and many themes.
 _KNOWN = (
     ".//*[contains(concat(' ', normalize-space(@class), ' '), ' e-content ')]",
@@ -45,54 +41,6 @@ _KNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One element of a selector: its tag, its id (where no number is in it) and classes it must have."""
-
-    tag: str
-    id: str | None
-    classes: frozenset[str]
-
-    def fits(self, element: HtmlElement) -> bool:
-        """Whether an element is of this kind."""
-        return bool(
-            element.tag == self.tag
-            and (self.id is None or element.get("id") == self.id)
-            and self.classes <= frozenset((element.get("class") or "").split())
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What was learned from a site.
-
-    Attributes:
-        path: the container and up to two elements around it, outermost first.
-        drop, keep: signatures inside the container that are template, and that hold text.
-        head, tail: signatures of the children that stand before and after the text on every example.
-        exact: learned from full bodies in a feed rather than from repetition.
-        pages: number of examples.
-    """
-
-    path: tuple[Step, ...]
-    drop: frozenset[str]
-    keep: frozenset[str]
-    head: tuple[str, ...]
-    tail: tuple[str, ...]
-    exact: bool
-    pages: int
-
-    def find(self, root: HtmlElement) -> HtmlElement | None:
-        """The container on another page of the site: where several fit, the one with the most words."""
-        fitting = [e for e in root.iter(self.path[-1].tag) if _fits(e, self.path)]
-        return max(fitting, key=words) if fitting else None
-
-
-def signature(element: HtmlElement) -> str:
-    """Tag, id and classes of an element, without those that hold a number: they differ from post to post."""
-    return _written(_step(element))
-
-
 def learn(examples: Iterable[tuple[HtmlElement, str]], pages: Iterable[HtmlElement]) -> Layout | None:
     """The layout of a site's posts; None where nothing can be learned.
 
@@ -100,7 +48,7 @@ def learn(examples: Iterable[tuple[HtmlElement, str]], pages: Iterable[HtmlEleme
         examples: pages of posts, each with the body (HTML) that the feed gives for it.
         pages: pages that look like posts; used where no example has its full body in the feed.
     """
-    return _vote([a for a in (_aligned(*e) for e in examples) if a]) or _from_repeats(list(pages))
+    return _vote([a for a in (_aligned(*e) for e in examples) if a]) or repeats.learn(list(pages))
 
 
 def guess(root: HtmlElement) -> HtmlElement | None:
@@ -119,7 +67,7 @@ def guess(root: HtmlElement) -> HtmlElement | None:
         holding = [
             c
             for c in here
-            if c.tag in _HOLDERS
+            if c.tag in HOLDERS
             and not is_furniture(c)
             and words(c, skip_furniture=True) >= _GUESS_HOLDS * total
         ]
@@ -168,10 +116,10 @@ def _aligned(root: HtmlElement, body: str) -> _Aligned | None:
     if matched[page] < _FULL * len(reference):
         return None
     container = page
-    while inner := [c for c in container if matched[c] >= _HOLDS * matched[page] and c.tag in _HOLDERS]:
+    while inner := [c for c in container if matched[c] >= _HOLDS * matched[page] and c.tag in HOLDERS]:
         container = inner[0]
     # A feed that gives only the beginning would make the rest of every post look like template.
-    named = sum(total[c] for c in container if matched[c] == 0 and c.tag in _PLAIN and not c.get("class"))
+    named = sum(total[c] for c in container if matched[c] == 0 and c.tag in PLAIN and not c.get("class"))
     if named > (1 - _FULL) * total[container] + 200:
         return None
     return _Aligned(container, matched, total)
@@ -182,7 +130,7 @@ def _vote(examples: Sequence[_Aligned]) -> Layout | None:
         return None
     groups: dict[tuple[str, ...], list[_Aligned]] = defaultdict(list)
     for example in examples:
-        groups[tuple(e.tag for e in _around(example.container))].append(example)
+        groups[tuple(step.tag for step in path_of(example.container))].append(example)
     group = max(groups.values(), key=len)
     template: Counter[str] = Counter()
     text: Counter[str] = Counter()
@@ -197,74 +145,14 @@ def _vote(examples: Sequence[_Aligned]) -> Layout | None:
         heads.append([signature(c) for c in children[:first]])
         tails.append([signature(c) for c in children[last + 1 :]][::-1])
     return Layout(
-        path=_common_path([e.container for e in group]),
-        drop=frozenset(s for s in template if s not in text and s not in _PLAIN),
-        keep=frozenset(s for s in text if s not in _PLAIN),
+        path=common_path([e.container for e in group]),
+        drop=frozenset(s for s in template if s not in text and s not in PLAIN),
+        keep=frozenset(s for s in text if s not in PLAIN),
         head=_common_start(heads),
         tail=_common_start(tails),
         exact=True,
         pages=len(group),
     )
-
-
-def _from_repeats(pages: Sequence[HtmlElement]) -> Layout | None:
-    groups: dict[tuple[str, ...], list[HtmlElement]] = defaultdict(list)
-    for page in pages:
-        container = guess(page)
-        if container is not None and container.tag != "body":
-            groups[tuple(_written(_step(e)) for e in _around(container))].append(container)
-    group = max(groups.values(), key=len, default=[])
-    if len(group) < 3:
-        return None
-    same: dict[str, Counter[int]] = defaultdict(Counter)
-    for container in group:
-        seen = {(signature(e), hash(_squash("".join(e.itertext())))) for e in container.iterdescendants()}
-        for name, said in seen:
-            same[name][said] += 1
-    drop = {n for n, said in same.items() if n not in _PLAIN and min(said.values()) >= _REPEATS * len(group)}
-    layout = Layout(_common_path(group), frozenset(), frozenset(), (), (), exact=False, pages=len(group))
-    return replace(layout, drop=frozenset(drop))
-
-
-def _common_path(containers: Sequence[HtmlElement]) -> tuple[Step, ...]:
-    paths = [[_step(e) for e in _around(c)] for c in containers]
-    steps = []
-    for level in zip(*paths, strict=True):
-        ids = {s.id for s in level}
-        classes = frozenset.intersection(*(s.classes for s in level))
-        steps.append(Step(level[0].tag, ids.pop() if len(ids) == 1 else None, classes))
-    return tuple(steps)
-
-
-def _around(element: HtmlElement) -> list[HtmlElement]:
-    """The element with up to two elements around it, outermost first, the body left out."""
-    found = [element]
-    while len(found) < 3 and (up := found[-1].getparent()) is not None and up.tag not in ("body", "html"):
-        found.append(up)
-    return found[::-1]
-
-
-def _fits(element: HtmlElement, path: tuple[Step, ...]) -> bool:
-    here: HtmlElement | None = element
-    for step in reversed(path):
-        if here is None or not step.fits(here):
-            return False
-        here = here.getparent()
-    return True
-
-
-def _step(element: HtmlElement) -> Step:
-    identity = element.get("id")
-    classes = (c for c in (element.get("class") or "").split() if not re.search(r"\d", c))
-    return Step(
-        element.tag, identity if identity and not re.search(r"\d", identity) else None, frozenset(classes)
-    )
-
-
-def _written(step: Step) -> str:
-    # Ids of headings and list items are made from their words; they say nothing about their kind.
-    identity = f"#{step.id}" if step.id and step.tag not in _PLAIN - {"div", "span"} else ""
-    return step.tag + identity + "".join(f".{c}" for c in sorted(step.classes))
 
 
 def _common_start(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:

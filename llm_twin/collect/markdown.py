@@ -35,7 +35,7 @@ def to_markdown(container: HtmlElement) -> str:
     from lxml import etree
 
     for heading in container.xpath(".//h1 | .//h2 | .//h3 | .//h4 | .//h5 | .//h6"):
-        for link in [a for a in heading.iter("a") if _PERMALINK.match("".join(a.itertext()).strip())]:
+        for link in [a for a in heading.iter("a") if is_permalink(a)]:
             remove(link)
     for table in container.xpath(".//table"):
         _unwrap_layout(table)
@@ -44,6 +44,11 @@ def to_markdown(container: HtmlElement) -> str:
     container.tail = None
     text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="html"))
     return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
+
+
+def is_permalink(link: HtmlElement) -> bool:
+    """Whether a link in a heading is only the mark by which the heading can be linked to."""
+    return bool(_PERMALINK.match("".join(link.itertext()).strip()))
 
 
 def from_html(body: str, prepare: Callable[[HtmlElement], None] | None = None) -> str:

@@ -30,6 +30,8 @@ _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 ARTICLE_TYPES = frozenset(
     {"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"}
 )
+# One entry on a page: microformats2, and hAtom before it.
+_ENTRIES = tuple(f"//*[contains(concat(' ', @class, ' '), ' {name} ')]" for name in ("h-entry", "hentry"))
 LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
 
 
@@ -42,7 +44,7 @@ class Meta:
     """What a page says of itself.
 
     Attributes:
-        kinds: lower-case types of JSON-LD, og:type ("article") and microformats ("h-entry").
+        kinds: lower-case types of JSON-LD, microdata, og:type ("article") and microformats ("h-entry").
         published_at: from data meant for machines (JSON-LD, meta elements), ISO 8601.
         canonical: the address that the page calls its own, if any.
         refresh: the page only sends its reader on to another.
@@ -179,8 +181,11 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
     kinds = {t for d in data for t in _types(d)} | (
         {tags["og:type"].lower()} if tags.get("og:type") else set()
     )
-    if len(root.xpath("//*[contains(concat(' ', @class, ' '), ' h-entry ')]")) == 1:
+    if any(len(root.xpath(entry)) == 1 for entry in _ENTRIES):
         kinds.add("h-entry")
+    marked = [e.get("itemtype") for e in root.xpath("//*[@itemtype]")]
+    if len(types := [t for m in marked if (t := m.rsplit("/", 1)[-1].lower()) in ARTICLE_TYPES]) == 1:
+        kinds.update(types)
     first = articles[0] if articles else {}
     published = [first.get("datePublished"), *(tags.get(k) for k in _DATE_KEYS)]
     canonical = next((link.get("href") for link in root.iter("link") if _rel(link) == "canonical"), None)

@@ -7,10 +7,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from llm_twin.collect import item, judge, page, urls
-from llm_twin.collect.extract import extract
+from llm_twin.collect.extract import extract, written_date
 from llm_twin.collect.feeds import Entry
 from llm_twin.collect.item import Item, Rejected
-from llm_twin.collect.layout import Layout, learn
+from llm_twin.collect.layout import learn
+from llm_twin.collect.selector import Layout
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -27,7 +28,9 @@ def candidates(pages: Sequence[str], entries: Mapping[str, Entry]) -> tuple[list
     Args:
         entries: what the site's feeds say about a page, by canonical url; a feed's word counts.
     """
-    judged = [(u, None if urls.canonical(u) in entries else judge.why_not_address(u)) for u in pages]
+    # Some engines list every page in their feed; those that are no posts have no date there.
+    dated = {address for address, entry in entries.items() if entry.published_at}
+    judged = [(u, None if urls.canonical(u) in dated else judge.why_not_address(u)) for u in pages]
     return [u for u, why in judged if not why], [Rejected(u, why) for u, why in judged if why]
 
 
@@ -70,8 +73,8 @@ def _seems_post(root: HtmlElement, url: str) -> bool:
     meta = page.read_meta(root, url)
     if judge.why_not_page(url, meta):
         return False
-    marked = any(True for _ in root.iter("time")) or page.path_date(url) or meta.published_at
-    return bool(marked or meta.kinds & page.ARTICLE_TYPES)
+    marked = any(True for _ in root.iter("time", "abbr")) or page.path_date(url) or meta.published_at
+    return bool(marked or meta.kinds & page.ARTICLE_TYPES or written_date(root, meta.title))
 
 
 def _read(

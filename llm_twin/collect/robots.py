@@ -54,7 +54,7 @@ class Robots:
             with self._lock:
                 if origin not in self._known:
                     try:
-                        text = self._read(f"{origin}/robots.txt").decode("utf-8", "replace")
+                        text = self._read(f"{origin}/robots.txt").decode("utf-8-sig", "replace")
                         self._known[origin] = Protego.parse(text)
                     except Exception as error:
                         self._known[origin] = error

@@ -1,8 +1,8 @@
 """Where a site leads on without end: empty calendars, sort orders, session ids, pages beyond the last one.
 
-Such addresses have one shape, and what they give is nothing new. A shape whose pages gave nothing new so
-many times in a row is not asked for any more. A trap that makes up new words every time is bounded by the
-number of pages alone.
+Such addresses have one shape, and their pages give nothing new: they say what another page has said, and lead
+to more of their own kind alone. A shape whose pages gave nothing new so many times in a row is not asked for
+any more. A trap that makes up new words every time is bounded by the number of pages alone.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from llm_twin.collect import judge, urls
-from llm_twin.collect.furniture import texts
+from llm_twin.collect import urls
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 LONGEST_ADDRESS = 2000  # characters; browsers and servers cut not far above
-BARREN = 40  # pages in a row: a blog has few archives that repeat each other, a calendar has no end
+BARREN = 40  # pages in a row: a blog has few that repeat each other, and a calendar has no end
 _MOST_EQUAL_PARTS = 3  # of a path: relative links gone wrong give /blog/blog/blog/blog/...
 _COMPARED = 100_000  # characters of a page
 _WORD = re.compile(r"[^\W\d_]+")
@@ -46,18 +45,24 @@ class Traps:
         """Take note of a page.
 
         Args:
-            leads_on: it has links of another shape that no page had before.
+            leads_on: it has links that no page had before, of another shape that is no trap.
         """
-        body = root.find("body")
-        words = _WORD.findall("".join(t for _, t in texts(body))[:_COMPARED]) if body is not None else []
-        # Without numbers, since a calendar counts on; names of months repeat with every year.
-        said = hash(" ".join(words))
-        barren = said in self._texts or (not leads_on and judge.why_not_address(url) == "listing")
+        said = _said(root)
+        barren = said in self._texts and not leads_on
         self._texts.add(said)
         named = shape(url)
         self._barren[named] = self._barren[named] + 1 if barren else 0
         if self._barren[named] == BARREN:
             self.found.append(url)
+
+
+def _said(root: HtmlElement) -> int:
+    """A number for the words of a page that do not stand in links.
+
+    Numbers are left out, since a calendar counts on; the names of months and days repeat soon enough.
+    """
+    found = root.xpath("body//text()[not(ancestor::a or ancestor::script or ancestor::style)]")
+    return hash(" ".join(_WORD.findall("".join(found)[:_COMPARED])))
 
 
 def shape(url: str) -> str:

@@ -213,10 +213,10 @@ def test_a_canonical_address_elsewhere_or_at_the_front_is_no_reason() -> None:
     assert judged('<link rel="canonical" href="/">' + ARTICLE + WORDS) is None
 
 
-@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize("depth", [100, 2000])
 def test_deep_nesting_does_not_break_a_run(depth: int) -> None:
     text = "<title>x</title><body>" + "<div>" * depth + WORDS + "</div>" * depth
-    assert draft(text).words in (0, 50)
+    assert draft(text).words == 50
 
 
 def test_the_single_page_extractor_is_the_last_resort() -> None:

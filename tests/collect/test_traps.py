@@ -21,7 +21,7 @@ def test_numbered_pages_without_a_new_word_are_a_trap(address: str) -> None:
     urls = [f"https://a.org{address.format(n=n)}" for n in range(100, 100 + BARREN + 2)]
     for n, url in enumerate(urls[:-1]):
         assert not found.is_one(url), n
-        read(found, url, f"Nothing happens in month {n}.", leads_on=True)
+        read(found, url, f"Nothing happens in month {n}.")
     assert found.is_one(urls[-1])
     assert found.found == [urls[BARREN]]
     assert not found.is_one("https://a.org/posts/tea/")
@@ -35,15 +35,20 @@ def test_posts_are_none_however_many_there_are() -> None:
     assert not found.is_one("https://a.org/posts/zz/")
 
 
-def test_archives_that_lead_to_nothing_new_are_a_trap_and_those_that_do_are_none() -> None:
+def test_archives_that_lead_on_are_none_and_those_that_repeat_each_other_are() -> None:
     found = Traps()
-    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
-    for name in letters:
-        read(found, f"https://a.org/tags/{name}/", f"Posts about {name}", leads_on=name == "da")
-    assert not found.is_one("https://a.org/tags/zz/")
-    for name in letters:
-        read(found, f"https://a.org/tags/by/{name}/", f"Posts by {name}", leads_on=False)
-    assert found.is_one("https://a.org/tags/by/hh/")
+    for n in range(100):
+        read(
+            found,
+            f"https://a.org/page/{n}/",
+            f"Page {n}. <a>New words in a link: {'x' * n}</a>",
+            leads_on=n % 30 == 0,
+        )
+    assert not found.is_one("https://a.org/page/101/")
+    for n in range(100, 100 + BARREN):
+        read(found, f"https://a.org/page/{n}/", f"Page {n}. <a>New words in a link: {'x' * n}</a>")
+    assert found.is_one("https://a.org/page/201/")
+    assert found.found == [f"https://a.org/page/{90 + BARREN}/"]
 
 
 def test_addresses_that_nobody_was_meant_to_see_are_endless() -> None:
