@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def collect(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap, export or folder.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Site, feed, sitemap, export or folder.")
+    ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be taken, and take nothing.")
     ] = False,
@@ -33,7 +35,8 @@ def collect(
         bool, typer.Option("--allow-private", help="Permit loopback and private addresses.")
     ] = False,
     author: Annotated[
-        str | None, typer.Option("--author", metavar="NAME", help="Only posts that name this author, or none.")
+        str | None,
+        typer.Option("--author", metavar="NAME", help="Only posts that name this author, or none."),
     ] = None,
     workspace: Workspace = None,
     overrides: Set = None,

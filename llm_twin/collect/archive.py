@@ -24,6 +24,9 @@ _MAX_TOTAL_BYTES = 4_000_000_000  # of all that is read of one archive
 _MAX_RATIO = 200  # deflate reaches 1032; text stays below 20, and long runs of JSON below 60
 _RATIO_FROM = 10_000_000  # bytes from which the ratio counts: small files may be all blanks
 _BROKEN = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_PART = 1 << 20  # bytes that are unpacked at once
+# The others of zipfile unpack without bound whatever is asked for, and no platform uses them.
+_PACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _NOT_CONTENT = frozenset({"__MACOSX", "node_modules", "__pycache__"})
 
 
@@ -131,7 +134,14 @@ class Archive:
         assert self._zip is not None
         # What a member says of its size is not believed: the stream is cut where the bound is.
         with self._zip.open(self._members[name]) as stream:
-            return stream.read(limit + 1)
+            parts = iter(lambda: stream.read(_PART), b"")
+            size, kept = 0, []
+            for part in parts:
+                kept.append(part)
+                size += len(part)
+                if size > limit:
+                    break
+        return b"".join(kept)
 
     def _read_file(self, name: str, limit: int) -> bytes:
         path = self.path / name if self.path.is_dir() else self.path
@@ -147,6 +157,8 @@ def _why_not(member: zipfile.ZipInfo, parts: list[str]) -> str | None:
         return "link in a zip file"
     if member.flag_bits & 0x1:
         return "encrypted"
+    if member.compress_type not in _PACKED:
+        return "unknown compression"
     if member.file_size > _RATIO_FROM and member.file_size > _MAX_RATIO * max(1, member.compress_size):
         return "zip bomb"
     return None

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _FEW_WORDS = 10  # below this a container was the wrong one, and a single-page extractor is asked
 _HEADINGS = ("h1", "h2", "h3")
 _NEAR = 8  # text nodes around a title in which a written-out date is its date
+_DATE_WORDS = 6  # a text node of so few that has a date in it says nothing else
 _BYLINE_WORDS = 14  # a block with a date in it is a byline up to this length, a sentence beyond
+_SEPARATOR = re.compile(r"\s+(?:[-|–—·•:»«~]+)\s+")  # between the names of a site and of a post
 _DATED = re.compile(r"dt-published|published|entry-date|post-date|pubdate|date", re.IGNORECASE)
 
 
@@ -55,16 +57,18 @@ def extract(root: HtmlElement, url: str, meta: Meta, layout: Layout | None, entr
     fits = container is not None
     if container is None:
         container = guess(root)
-    title = _title(root, url, meta, entry, layout)
+    title = title_of(root, url, meta, entry, layout)
     published = meta.published_at or _marked_date(container) or (entry and entry.published_at)
     published = published or path_date(url) or written_date(root, title)
     tags = meta.tags or (entry.tags if entry else ()) or _tags(root)
     markdown, count, linked, stacked = "", 0, 0.0, 0
     if container is not None:
-        body = _body(container, layout if fits else None, title, url)
-        count = words(body)
-        linked = sum(words(a) for a in body.iter("a")) / max(1, count)
+        body = _body(container, layout if fits else None, title)
+        linked = sum(words(a) for a in body.iter("a")) / max(1, words(body))
         stacked = _stacked(body)
+        if not (fits and layout and layout.exact):
+            _trim(body, layout.template if layout else frozenset(), title, url)
+        count = words(body)
         markdown = to_markdown(body)
     if count < _FEW_WORDS and not fits:
         markdown = _single_page(root) or markdown
@@ -82,7 +86,7 @@ def extract(root: HtmlElement, url: str, meta: Meta, layout: Layout | None, entr
     )
 
 
-def _body(container: HtmlElement, layout: Layout | None, title: str, url: str) -> HtmlElement:
+def _body(container: HtmlElement, layout: Layout | None, title: str) -> HtmlElement:
     """A copy of the container with the text alone in it."""
     copy = deepcopy(container)
     copy.tail = None
@@ -97,8 +101,6 @@ def _body(container: HtmlElement, layout: Layout | None, title: str, url: str) -
         if wanted and _plain(_heading_text(heading)) == wanted:
             remove(heading)
             break
-    if not (layout and layout.exact):
-        _trim(copy, layout.template if layout else frozenset(), url)
     return copy
 
 
@@ -115,8 +117,8 @@ def _strip_ends(copy: HtmlElement, layout: Layout) -> None:
         remove(child)
 
 
-def _trim(copy: HtmlElement, template: frozenset[str], url: str) -> None:
-    """Take away what stands before and after the text and says nothing of its own: dates, tags, neighbours."""
+def _trim(copy: HtmlElement, template: frozenset[str], title: str, url: str) -> None:
+    """Take away what stands before and after the text and says nothing: dates, tags, other posts."""
 
     def says_nothing(child: HtmlElement) -> bool:
         if child.tag in ("pre", "img", "picture", "figure"):
@@ -124,7 +126,7 @@ def _trim(copy: HtmlElement, template: frozenset[str], url: str) -> None:
         return not any(
             is_own(owner, line, template) or (line not in template and _leads_out(owner, url))
             for owner, text in texts(child)
-            if (line := squeeze(text))
+            if (line := squeeze(text)) and line != title
         )
 
     while len(copy) and not (copy.text or "").strip() and says_nothing(copy[0]):
@@ -144,7 +146,9 @@ def _byline(element: HtmlElement) -> bool:
     return element.tag == "time" or words(element) < 60
 
 
-def _title(root: HtmlElement, url: str, meta: Meta, entry: Entry | None, layout: Layout | None) -> str:
+def title_of(
+    root: HtmlElement, url: str, meta: Meta, entry: Entry | None = None, layout: Layout | None = None
+) -> str:
     """The feed's title; else the heading that is what the page calls itself, or is contained in that.
 
     Of several the highest and longest counts, and never one that names the site. A page without a title of
@@ -161,7 +165,16 @@ def _title(root: HtmlElement, url: str, meta: Meta, entry: Entry | None, layout:
     exact = [text for _, text in named if _plain(text) == said[0]]
     within = [(tag, text) for tag, text in named if any(_plain(text) in s for s in said)]
     best = max(within, key=lambda n: (-int(n[0][1]), len(n[1])), default=("", ""))[1]
-    return next(iter(exact), "") or best or meta.title
+    return next(iter(exact), "") or best or _part_on_page(root, meta.title) or meta.title
+
+
+def _part_on_page(root: HtmlElement, said: str) -> str:
+    """The longest part of "Site - Title" that stands on the page by itself, where there are no headings."""
+    body, parts = root.find("body"), _SEPARATOR.split(said)
+    if body is None or len(parts) < 2:
+        return ""
+    shown = {squeeze(t) for owner, t in texts(body) if not any(True for _ in owner.iterancestors("a"))}
+    return max((part for part in parts if part in shown), key=len, default="")
 
 
 def _heading_text(heading: HtmlElement) -> str:
@@ -227,13 +240,13 @@ def written_date(root: HtmlElement, title: str) -> str | None:
         return None
     nodes = [(owner, text) for owner, text in texts(page) if text.strip()]
     wanted = _plain(title)
-    at = next(
-        (n for n, (o, t) in enumerate(nodes) if _plain(t) == wanted and block_of(o).tag in _HEADINGS), None
-    )
+    same = [n for n, (_, text) in enumerate(nodes) if _plain(text) == wanted]
+    at = next((n for n in same if block_of(nodes[n][0]).tag in _HEADINGS), next(iter(same), None))
     if at is None:
         return None
     for owner, text in nodes[at + 1 : at + 1 + _NEAR] + nodes[max(0, at - _NEAR // 2) : at]:
-        if (found := dates.written(text)) and words(block_of(owner)) <= _BYLINE_WORDS:
+        alone = len(text.split()) <= _DATE_WORDS
+        if (found := dates.written(text)) and (alone or words(block_of(owner)) <= _BYLINE_WORDS):
             return found
     return None
 

@@ -11,7 +11,7 @@ from llm_twin.collect.page import ARTICLE_TYPES, LISTING_TYPES, Meta
 
 _LISTING = re.compile(
     r"/(?:tags?|categor(?:y|ies)|topics?|labels?|authors?|series|search|all-posts|sitemap|index)(?:/[^/]+){0,2}/?$|"
-    r"/archives?(?:/\d+){0,2}/?$|/tag:[^/]+/?$|/(?:page|p)/?\d+/?$|"
+    r"/archives?(?:/\d+){0,2}/?$|/tag:[^/]+/?$|/page/?\d+/?$|"
     r"^/(?:blog|posts?|writing|articles?|notes|journal|news)/?$",
     re.IGNORECASE,
 )
@@ -63,13 +63,13 @@ def why_not_post(draft: Draft, meta: Meta, vouched: bool, alike: bool) -> str | 
         vouched: the site's feed lists it, or the person who gave it says so.
         alike: its address has the form of the posts in the feed.
     """
+    said = bool(meta.kinds & (ARTICLE_TYPES | {"h-entry"}))
+    if not vouched and (draft.stacked >= _STACKED or draft.linked > _MOST_LINKED):
+        return "listing"
     if draft.words < _FEWEST_WORDS:
         return "no text"
     if vouched:
         return None
-    said = bool(meta.kinds & (ARTICLE_TYPES | {"h-entry"}))
-    if draft.stacked >= _STACKED or draft.linked > _MOST_LINKED:
-        return "listing"
     if meta.unlisted and not said:
         return "asks not to be listed"
     if not draft.published_at:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from llm_twin.collect import repeats
 from llm_twin.collect.furniture import is_furniture, texts, words
+from llm_twin.collect.page import parse
 from llm_twin.collect.selector import HOLDERS, PLAIN, Layout, common_path, path_of, signature
 
 if TYPE_CHECKING:
@@ -86,13 +87,8 @@ class _Aligned:
 
 
 def _aligned(root: HtmlElement, body: str) -> _Aligned | None:
-    from lxml import etree, html
-
-    try:
-        reference = "".join(_squash(t) for _, t in texts(html.fragment_fromstring(body, create_parent="div")))
-    except (etree.ParserError, ValueError):
-        return None
-    page = root.find("body")
+    given, page = parse(f"<body>{body}</body>"), root.find("body")
+    reference = "".join(_squash(t) for _, t in texts(given)) if given is not None else ""
     if page is None or len(reference) < 200:
         return None
     matched: dict[HtmlElement, int] = defaultdict(int)

@@ -42,7 +42,8 @@ def to_markdown(container: HtmlElement) -> str:
     for block in container.xpath(".//pre"):
         _flatten(block)
     container.tail = None
-    text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="html"))
+    # As HTML, an empty <li> would be written without its end.
+    text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="xml"))
     return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
 
 

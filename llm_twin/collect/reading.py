@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from llm_twin.collect import item, judge, page, urls
-from llm_twin.collect.extract import extract, written_date
+from llm_twin.collect.extract import extract, title_of, written_date
 from llm_twin.collect.feeds import Entry
 from llm_twin.collect.item import Item, Rejected
 from llm_twin.collect.layout import learn
@@ -74,7 +74,7 @@ def _seems_post(root: HtmlElement, url: str) -> bool:
     if judge.why_not_page(url, meta):
         return False
     marked = any(True for _ in root.iter("time", "abbr")) or page.path_date(url) or meta.published_at
-    return bool(marked or meta.kinds & page.ARTICLE_TYPES or written_date(root, meta.title))
+    return bool(marked or meta.kinds & page.ARTICLE_TYPES or written_date(root, title_of(root, url, meta)))
 
 
 def _read(

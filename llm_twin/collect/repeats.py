@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FEWEST = 3  # pages from which anything can be told
 _DESCENDS = 0.5  # of a page's own words, in each element on the way down to a possible container
 _SUPPORTED = 0.25  # of the pages on whose way down a possible container must lie
+_USUAL = 0.4  # of the pages, on which a class must be to be of a kind of element
 _HOLDS_NONE = 0.15  # share of own words below which a part is template: excerpts of rare posts look like own
 _TEMPLATE = 0.5  # share of pages that have a text node which is taken away wherever it stands at an end
 _DATE_WORDS = 8  # a longer text with a date in it is a sentence
@@ -102,10 +103,14 @@ def _weigh(root: HtmlElement, nodes: list[tuple[HtmlElement, str]], seen: Counte
 
 def _best(pages: Sequence[_Page]) -> Path | None:
     """The path that holds the own words of pages, and little else: F1 of both shares, mean over pages."""
-    chains: dict[tuple[int, tuple[str, ...]], list[HtmlElement]] = defaultdict(list)
-    for page in pages:
-        for depth, element in enumerate(_chain(page)):
-            chains[depth, tuple(step.tag for step in path_of(element))].append(element)
+    found = [(depth, element) for page in pages for depth, element in enumerate(_chain(page))]
+    classes = Counter((depth, c) for depth, element in found for c in path_of(element)[-1].classes)
+    chains: dict[object, list[HtmlElement]] = defaultdict(list)
+    for depth, element in found:
+        path = path_of(element)
+        # Engines write a post's tags and number into its classes; what few posts have names no kind.
+        usual = frozenset(c for c in path[-1].classes if classes[depth, c] >= _USUAL * len(pages))
+        chains[depth, tuple(step.tag for step in path), usual].append(element)
     scored: list[tuple[float, Path]] = []
     for elements in chains.values():
         if len(elements) >= max(2, _SUPPORTED * len(pages)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PLAIN = frozenset(
     str.split("p ul ol li h1 h2 h3 h4 h5 h6 pre code blockquote table em strong a b i span div img br")
 )
-HOLDERS = frozenset(str.split("div section article main td center body"))
+HOLDERS = frozenset(str.split("div section article main table tbody tr td center font body"))
 
 
 @dataclass(frozen=True, slots=True)

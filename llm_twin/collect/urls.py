@@ -8,7 +8,7 @@ RFC 3986, section 6.2.2 (unreserved characters are not encoded, hex digits are u
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote_plus, urljoin, urlsplit, urlunsplit
 
 # What advertisers and senders of newsletters append; none of these chooses another page.
 _TRACKING = frozenset(
@@ -20,6 +20,7 @@ _TRACKING = frozenset(
 _TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_")
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|xhtml|php|aspx?)$", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_HALVES = re.compile("[\ud800-\udfff]")  # halves of characters, which JSON can hold and no address can
 _PORTS = {"http": 80, "https": 443}
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Files that hold no page: asking for them would only cost the author's server.
@@ -39,6 +40,7 @@ def clean(url: str, base: str = "") -> str | None:
         url: as written in a page, a feed or by a person.
         base: the address that a relative `url` stands on.
     """
+    url = _HALVES.sub("\ufffd", url)
     url = re.sub(r"[\x00-\x20]+", "", url) if base else url.strip()
     if not url:
         return None
@@ -104,7 +106,7 @@ def _host(host: str) -> str:
     if ":" in host:
         return f"[{host}]"
     if not host.isascii():
-        host = host.encode("idna").decode("ascii")
+        host = host.encode("idna").decode("ascii").rstrip(".")
     if not re.fullmatch(r"[a-z0-9._-]*", host):
         raise ValueError(f"not a host name: {host!r}")
     return host
@@ -140,10 +142,12 @@ def _without_dots(path: str) -> str:
 
 
 def _query(query: str) -> str:
-    pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
-    kept = [
-        (k, v)
-        for k, v in pairs
-        if k.lower() not in _TRACKING and not k.lower().startswith(_TRACKING_PREFIXES)
-    ]
-    return urlencode(kept)
+    kept = []
+    for part in filter(None, query.split("&")):
+        name, equals, value = part.partition("=")
+        name, value = unquote_plus(name, errors="replace"), unquote_plus(value, errors="replace")
+        if name.lower() in _TRACKING or name.lower().startswith(_TRACKING_PREFIXES):
+            continue
+        # "?p" is not "?p=": some engines answer only to the one that they wrote.
+        kept.append(f"{quote_plus(name)}={quote_plus(value)}" if equals else quote_plus(name))
+    return "&".join(kept)

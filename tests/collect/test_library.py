@@ -225,8 +225,8 @@ def test_a_library_of_the_first_schema_is_brought_up(path: Path) -> None:
     db.executescript(
         """
         CREATE TABLE posts (id TEXT PRIMARY KEY, url TEXT NOT NULL, title TEXT NOT NULL, published_at TEXT,
-            revision TEXT NOT NULL, kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL, first_seen TEXT NOT NULL,
-            removed_at TEXT);
+            revision TEXT NOT NULL, kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL,
+            first_seen TEXT NOT NULL, removed_at TEXT);
         CREATE TABLE revisions (post_id TEXT NOT NULL REFERENCES posts(id), number INTEGER NOT NULL,
             revision TEXT NOT NULL, title TEXT NOT NULL, markdown TEXT NOT NULL, seen_at TEXT NOT NULL,
             PRIMARY KEY (post_id, number));

@@ -161,10 +161,7 @@ def _read_article(name: str, body: bytes, author: str | None) -> Item:
     if published is None:
         return Rejected(link or name, "draft")
     remove(heading)
-    try:
-        markdown = from_html(etree.tostring(content, encoding="unicode", method="html"))
-    except RecursionError:  # lists nested by the hundred
-        return Rejected(link or name, BROKEN)
+    markdown = from_html(etree.tostring(content, encoding="unicode", method="html"))
     if not markdown:
         return Rejected(link or name, NO_TEXT)
     address = link or f"linkedin:article/{PurePosixPath(name).stem}"

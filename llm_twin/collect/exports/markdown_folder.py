@@ -122,7 +122,7 @@ def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
         return {}, text
     try:
         front = yaml.safe_load(found[2]) if found[1] == "---" else tomllib.loads(found[2])
-    except (yaml.YAMLError, tomllib.TOMLDecodeError):
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
         return None, text
     return (front if isinstance(front, dict) else {}), text[found.end() :]
 
@@ -130,7 +130,7 @@ def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:
     """The title, and the body without a first heading that only repeats it."""
     heading = re.match(r"#[ \t]+(.+?)[ \t#]*(?:\n+|\Z)", body)
-    named = str(front.get("title") or "").strip()
+    named = str(front["title"]).strip() if isinstance(front.get("title"), str | int | date) else ""
     if heading and (not named or heading[1].strip() == named):
         return named or heading[1].strip(), body[heading.end() :].strip()
     dated = _NAMED.match(path.stem)
@@ -162,4 +162,8 @@ def _author(value: Any) -> str | None:
 def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = re.split(r"[,\s]+", value)
-    return tuple(str(tag) for tag in value if str(tag).strip()) if isinstance(value, list) else ()
+    # Only words and numbers: nested lists with aliases write out to gigabytes.
+    plain = (
+        [str(tag).strip() for tag in value if isinstance(tag, str | int)] if isinstance(value, list) else []
+    )
+    return tuple(tag for tag in plain if tag)

@@ -9,17 +9,17 @@ A content warning is a label for readers and not prose: the text below it is tak
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from llm_twin.collect import dates, urls
+from llm_twin.collect import dates, jsontext, urls
 from llm_twin.collect.archive import Archive, Unreadable
-from llm_twin.collect.exports.short import BROKEN, Short, string, threads, without_greeting, without_labels
+from llm_twin.collect.exports.short import BROKEN, Short, threads, without_greeting, without_labels
 from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.jsontext import dicts, string
 from llm_twin.collect.markdown import from_html
 
 _PUBLIC = frozenset({"https://www.w3.org/ns/activitystreams#Public", "as:Public", "Public"})
@@ -40,20 +40,12 @@ def read(archive: Archive) -> Export | None:
             continue
         if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or b'"orderedItems"' not in body:
             continue
-        outbox = _decoded(body)
+        outbox = jsontext.load(body)
         if outbox is None and b'"OrderedCollection"' in body:
             return Export("mastodon", False, iter([Rejected(name, "not JSON")]))
         if _is_outbox(outbox):
             return _export(archive, name, outbox["orderedItems"])
     return None
-
-
-def _decoded(body: bytes) -> Any:
-    """What JSON holds, None where it is none; numbers, which are not used, may be of any length."""
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_int=float)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _is_outbox(outbox: Any) -> bool:
@@ -90,7 +82,7 @@ def _actor(archive: Archive, activities: list[Any]) -> dict[str, Any]:
     account = senders.most_common(1)[0][0] if senders else ""
     for name in archive.find("actor.json"):
         try:
-            actor = _decoded(archive.read(name))
+            actor = jsontext.load(archive.read(name))
         except Unreadable:
             continue
         if isinstance(actor, dict) and (not account or actor.get("id") == account):
@@ -156,6 +148,5 @@ def _words(content: str, answers: bool) -> str:
 
 
 def _tags(value: Any) -> tuple[str, ...]:
-    tags = [t for t in value if isinstance(t, dict)] if isinstance(value, list) else []
-    names = (string(t.get("name")).removeprefix("#") for t in tags if t.get("type") == "Hashtag")
+    names = (string(t.get("name")).removeprefix("#") for t in dicts(value) if t.get("type") == "Hashtag")
     return tuple(name for name in names if name)

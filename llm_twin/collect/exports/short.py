@@ -49,11 +49,6 @@ class Short:
     tags: tuple[str, ...] = ()
 
 
-def string(value: object) -> str:
-    """A string of decoded JSON as valid Unicode (half of a surrogate pair is none); "" for anything else."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
-
-
 def without_greeting(text: str) -> str:
     """The text without the handles in front that say whom it is sent to."""
     return _GREETING.sub("", text, count=1) if _GREETING.match(text) else text
@@ -111,10 +106,7 @@ def _firsts(by_key: dict[str, Short]) -> dict[str, str]:
 
 
 def _joined(first: Short, members: list[Short]) -> Item:
-    try:
-        texts = [text for short in members if (text := short.words())]
-    except RecursionError:  # lists nested by the hundred
-        return Rejected(first.address, BROKEN)
+    texts = [text for short in members if (text := short.words())]
     if not texts:
         return Rejected(first.address, NO_TEXT)
     tags = [tag for short in members for tag in short.tags]

@@ -9,7 +9,6 @@ are counted but not read. Direct messages, likes and deleted tweets are never op
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,21 +16,21 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from llm_twin.collect import dates
+from llm_twin.collect import dates, jsontext
 from llm_twin.collect.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import (
     BROKEN,
     Short,
-    string,
     threads,
     to_markdown,
     without_greeting,
     without_labels,
 )
 from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.jsontext import dicts, string
 
 _FILES = ("tweet*.js", "twitter-circle-tweet*.js", "note-tweet*.js", "article*.js", "account.js")
-_ASSIGNED = re.compile(r"\s*window\.YTD\.(\w+)\.part\d+\s*=\s*")
+_ASSIGNED = re.compile(rb"(?:\xef\xbb\xbf)?\s*window\.YTD\.(\w+)\.part\d+\s*=\s*")
 _KINDS = {
     "tweet": "tweet",
     "tweets": "tweet",
@@ -85,19 +84,17 @@ def read(archive: Archive) -> Export | None:
 
 def _load(archive: Archive, name: str, archived: _Archived) -> None:
     try:
-        text = archive.text(name)
+        body = archive.read(name)
     except Unreadable as error:
         archived.rejected.append(Rejected(name, str(error)))
         return
-    assigned = _ASSIGNED.match(text)
-    kind = _KINDS.get(assigned[1]) if assigned else None
+    assigned = _ASSIGNED.match(body)
+    kind = _KINDS.get(assigned[1].decode()) if assigned else None
     if assigned is None or kind is None:
         return
     archived.seen.add(kind)
-    try:
-        # No number is read here; as a whole one, too long a number would be an error.
-        values = json.loads(text[assigned.end() :].rstrip(" ;\r\n\t"), parse_int=float)
-    except (ValueError, RecursionError):
+    values = jsontext.load(body[assigned.end() :].rstrip(b" ;\r\n\t"))
+    if values is None:
         archived.rejected.append(Rejected(name, "not JSON"))
         return
     inner = {"circle": "tweet", "note": "noteTweet"}.get(kind, kind)
@@ -204,11 +201,8 @@ def _newest_versions(tweets: list[dict[str, Any]]) -> dict[str, str]:
         for state in (info.get("initial"), info.get("edit")) if isinstance(info, dict) else ():
             control = state.get("editControlInitial", state) if isinstance(state, dict) else None
             listed = control.get("editTweetIds") if isinstance(control, dict) else None
-            versions = (
-                sorted({v for v in map(string, listed) if v and v in known}, key=int)
-                if isinstance(listed, list)
-                else []
-            )
+            named = {string(v) for v in listed} if isinstance(listed, list) else set()
+            versions = sorted(named & known - {""}, key=int)
             newest.update(dict.fromkeys(versions[:-1], versions[-1] if versions else ""))
     return newest
 
@@ -247,8 +241,7 @@ def _unescaped(text: str) -> str:
 def _addresses(tweet: dict[str, Any], note: dict[str, Any] | None) -> dict[str, str]:
     """What X's short addresses stand for: the address that was typed, or nothing for a picture."""
     core = note.get("core") if note else None
-    listed = core.get("urls") if isinstance(core, dict) else None
-    long = [u for u in listed if isinstance(u, dict)] if isinstance(listed, list) else []
+    long = dicts(core.get("urls")) if isinstance(core, dict) else []
     return {
         **{string(u.get("shortUrl")): string(u.get("expandedUrl")) for u in long},
         **{string(u.get("url")): string(u.get("expanded_url")) for u in _entities(tweet, "urls")},
@@ -268,8 +261,7 @@ def _entities(tweet: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for part in ("entities", "extended_entities"):
         entities = tweet.get(part)
-        listed = entities.get(kind) if isinstance(entities, dict) else None
-        found += [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+        found += dicts(entities.get(kind)) if isinstance(entities, dict) else []
     return found
 
 

@@ -86,9 +86,7 @@ def test_unknown_sources_are_one_error_that_says_what_is_accepted(tmp_path: Path
     (tmp_path / "x.docx").write_bytes(b"PK")
     with Library(tmp_path / "library.db") as library:
         for source in (str(tmp_path / "nothing"), str(tmp_path / "x.docx"), "example.org"):
-            with pytest.raises(
-                CollectError, match=r"Give the address of a site.*or one such file"
-            ):
+            with pytest.raises(CollectError, match=r"Give the address of a site.*or one such file"):
                 run([source], Collect(), library, Silent())
         with pytest.raises(CollectError, match="No source"):
             run([], Collect(), library, Silent())

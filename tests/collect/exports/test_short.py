@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from llm_twin.collect.exports.short import (
     Short,
-    string,
     threads,
     to_markdown,
     without_greeting,
@@ -90,8 +89,3 @@ def test_a_picture_without_words_is_no_post_and_leaves_its_thread_alone() -> Non
     assert texts(short("1", "one"), short("2", "", "1"), short("3", "three", "1")) == {
         "test:1": "one\n\nthree"
     }
-
-
-def test_half_of_a_surrogate_pair_is_replaced_and_other_types_are_no_text() -> None:
-    assert string("a\ud800b") == "a?b"
-    assert [string(v) for v in (None, 1, ["a"], {"a": 1}, True)] == [""] * 5

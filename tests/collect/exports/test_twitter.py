@@ -293,10 +293,10 @@ def test_malformed_tweets_are_an_export_without_posts(tmp_path: Path, body: str)
 def test_huge_numbers_and_half_surrogates_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "tweets.js"
     nine = "9" * 5000
-    records = f'[{{"id": {nine}, "full_text": "a"}}, {{"id": "3", "full_text": "\\ud83d."}}]'
+    records = f'[{{"id": {nine}, "full_text": "a"}}, {{"id": "3", "full_text": "\\ud83dHalf."}}]'
     path.write_text(f"window.YTD.tweets.part0 = {records};\n")
     _, items = opened(path)
-    assert posts(items) == {"3": "?."}
+    assert posts(items) == {"3": "Half."}
     assert reasons(items) == ["broken record"]
 
 
