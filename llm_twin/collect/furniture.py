@@ -7,11 +7,13 @@ what it has learned to be text is never taken for furniture.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
+
+Skip = Callable[["HtmlElement"], bool]
 
 # Never part of a post's text, whatever they are called.
 NOT_TEXT = frozenset(
@@ -34,6 +36,11 @@ _NAMES = re.compile(
     r"meta|dateline|reading-?time|read-?time|tags|tag-?(?:list|links|cloud)|categories|cat-?links|taxonom\w*|"
     r"toc|table-?of-?contents|site-?(?:header|footer|title)|masthead|licen[cs]e|copyright|backlinks?|"
     r"edit-?(?:link|page)|permalink|anchor|headerlink|heading-?(?:link|anchor)|jp-relatedposts)(?=$|[\s_-])",
+    re.IGNORECASE,
+)
+_COMMENTS = re.compile(
+    r"(?:^|[\s_-])(?:comments?|commentlist|respond|responses|replies|disqus\w*|giscus|utterances|webmentions?)"
+    r"(?=$|[\s_-])",
     re.IGNORECASE,
 )
 # Classes that describe a post rather than a part of a page: WordPress puts its tags and categories on it.
@@ -68,8 +75,17 @@ def is_furniture(element: HtmlElement) -> bool:
     return bool(_NAMES.search(" ".join(named))) and element.tag not in ("body", "html", "pre", "code")
 
 
-def texts(element: HtmlElement, skip_furniture: bool = False) -> Iterator[tuple[HtmlElement, str]]:
-    """Text nodes below an element in document order, each with the element that it stands in."""
+def is_comments(element: HtmlElement) -> bool:
+    """Whether an element holds what readers wrote, by its class or id."""
+    return bool(_COMMENTS.search(f"{element.get('class') or ''} {element.get('id') or ''}"))
+
+
+def texts(element: HtmlElement, skip: Skip | None = None) -> Iterator[tuple[HtmlElement, str]]:
+    """Text nodes below an element in document order, each with the element that it stands in.
+
+    Args:
+        skip: says which elements to leave out, outside of code.
+    """
     from lxml import etree
 
     in_code = 0
@@ -80,17 +96,17 @@ def texts(element: HtmlElement, skip_furniture: bool = False) -> Iterator[tuple[
             if found is not element and found.tail:
                 yield found.getparent(), found.tail
             continue
-        furniture = skip_furniture and not in_code and found is not element and is_furniture(found)
+        skipped = skip and not in_code and found is not element and skip(found)
         in_code += found.tag in ("pre", "code")
-        if furniture or found.tag in NOT_TEXT:
+        if skipped or found.tag in NOT_TEXT:
             walk.skip_subtree()
         elif found.text:
             yield found, found.text
 
 
-def words(element: HtmlElement, skip_furniture: bool = False) -> int:
+def words(element: HtmlElement, skip: Skip | None = None) -> int:
     """Number of words of an element's text."""
-    return sum(len(text.split()) for _, text in texts(element, skip_furniture))
+    return sum(len(text.split()) for _, text in texts(element, skip))
 
 
 def prune(container: HtmlElement, keep: frozenset[str], drop: frozenset[str]) -> None:

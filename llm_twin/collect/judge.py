@@ -11,7 +11,7 @@ from llm_twin.collect.page import ARTICLE_TYPES, LISTING_TYPES, Meta
 
 _LISTING = re.compile(
     r"/(?:tags?|categor(?:y|ies)|topics?|labels?|authors?|series|search|all-posts|sitemap|index)(?:/[^/]+){0,2}/?$|"
-    r"/archives?(?:/\d+){0,2}/?$|/tag:[^/]+/?$|/page/?\d+/?$|"
+    r"/archives?(?:/\d+){0,2}/?$|/tag:[^/]+/?$|/(?:page/?|index[-_]?)\d+(?:\.html?)?/?$|"
     r"^/(?:blog|posts?|writing|articles?|notes|journal|news)/?$",
     re.IGNORECASE,
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FULL = 0.9
 _HOLDS = 0.97  # of the matched text: the container is the deepest element that holds so much
 _GUESS_HOLDS = 0.8  # the same for a guessed container, where a byline or a note may stand beside the text
+_FURNITURE_HOLDS = 0.6  # of a page's words; what holds more is no furniture, whatever its name
 _ANCHOR = 12  # characters of a text node that can stand for themselves when the match has to be found again
 _WINDOW = 4000  # characters that may be missing on the page before the match is lost
 # Names under which engines put a post's text: microformats, schema.org, WordPress, Ghost and many themes.
@@ -54,23 +55,22 @@ def learn(examples: Iterable[tuple[HtmlElement, str]], pages: Iterable[HtmlEleme
 
 def guess(root: HtmlElement) -> HtmlElement | None:
     """The likely container of a single page: a well-known name, else the deepest with most of the text."""
+    most = _FURNITURE_HOLDS * words(root)
     for known in _KNOWN:
-        found = [e for e in root.xpath(known) if not _inside_furniture(e)]
+        found = [e for e in root.xpath(known) if not _inside_furniture(e, most)]
         if len(found) == 1 and words(found[0]) >= 5:
             return found[0]
     scopes = [list(root.iter("article")), list(root.iter("main")), list(root.iter("body"))]
     scope = next((s[0] for s in scopes if len(s) == 1), None)
     if scope is None:
         return None
-    total = words(scope, skip_furniture=True)
+    total = words(scope, is_furniture)
     here = scope
     while True:
         holding = [
             c
             for c in here
-            if c.tag in HOLDERS
-            and not is_furniture(c)
-            and words(c, skip_furniture=True) >= _GUESS_HOLDS * total
+            if c.tag in HOLDERS and not is_furniture(c) and words(c, is_furniture) >= _GUESS_HOLDS * total
         ]
         if not holding or total == 0:
             return here
@@ -160,8 +160,8 @@ def _common_start(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _inside_furniture(element: HtmlElement) -> bool:
-    return any(is_furniture(a) for a in element.iterancestors())
+def _inside_furniture(element: HtmlElement, most: float) -> bool:
+    return any(is_furniture(a) and words(a) <= most for a in element.iterancestors())
 
 
 def _squash(text: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_twin.collect import dates
-from llm_twin.collect.furniture import texts
+from llm_twin.collect.furniture import is_comments, texts, words
 from llm_twin.collect.selector import HOLDERS, PLAIN, Layout, Path, common_path, find, path_of, signature
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FEWEST = 3  # pages from which anything can be told
 _DESCENDS = 0.5  # of a page's own words, in each element on the way down to a possible container
 _SUPPORTED = 0.25  # of the pages on whose way down a possible container must lie
+_MOST_COMMENTS = 0.6  # of a page's words; a theme may name the whole page for having comments
 _USUAL = 0.4  # of the pages, on which a class must be to be of a kind of element
 _HOLDS_NONE = 0.15  # share of own words below which a part is template: excerpts of rare posts look like own
 _TEMPLATE = 0.5  # share of pages that have a text node which is taken away wherever it stands at an end
@@ -81,10 +82,15 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def _nodes(root: HtmlElement) -> Iterable[tuple[HtmlElement, str]]:
+def _nodes(root: HtmlElement) -> Iterator[tuple[HtmlElement, str]]:
+    """The text nodes of a page, squeezed, without what readers wrote."""
     body = root.find("body")
-    found = texts(body, skip_furniture=True) if body is not None else ()
-    return ((owner, text) for owner, t in found if (text := squeeze(t)))
+    if body is None:
+        return
+    most = _MOST_COMMENTS * words(body)
+    for owner, text in texts(body, lambda e: is_comments(e) and words(e) <= most):
+        if line := squeeze(text):
+            yield owner, line
 
 
 def _weigh(root: HtmlElement, nodes: list[tuple[HtmlElement, str]], seen: Counter[str]) -> _Page:

@@ -202,7 +202,7 @@ def _newest_versions(tweets: list[dict[str, Any]]) -> dict[str, str]:
             control = state.get("editControlInitial", state) if isinstance(state, dict) else None
             listed = control.get("editTweetIds") if isinstance(control, dict) else None
             named = {string(v) for v in listed} if isinstance(listed, list) else set()
-            versions = sorted(named & known - {""}, key=int)
+            versions = sorted((v for v in named if v and v in known), key=int)
             newest.update(dict.fromkeys(versions[:-1], versions[-1] if versions else ""))
     return newest
 
