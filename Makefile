@@ -33,7 +33,8 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
-	for file in benchmarks/[a-z]*.py; do case $$file in */machine.py) ;; *) $(BIN)/python $$file --quick || exit 1;; esac; done
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	for file in benchmarks/[a-z]*.py; do case $$file in */machine.py | */truth.py) ;; *) $(BIN)/python $$file --quick || exit 1;; esac; done
 
 clean:
 	rm -rf .venv llm-twin-demo bench-out

@@ -1,9 +1,9 @@
 """Collection and extraction on blogs of other engines and themes than the sample's, beside public extractors.
 
-Every blog is built from the same texts, served on loopback, and collected from its front page alone. `f1` is the
-mean token F1 of the posts that were found, `paragraphs` the share of their blocks that came through whole.
-`without_feed` is the same blog with its feeds away: nothing then shows what the author's text is. Peers read
-single pages and are told which of them are posts.
+Every blog is built from the same texts, served on loopback, and collected from its front page alone. `f1`
+is the mean token F1 of the posts that were found, `paragraphs` the share of their blocks that came through
+whole. `without_feed` is the same blog with its feeds away: nothing then shows what the author's text is.
+Peers read single pages and are told which of them are posts.
 
 --quick builds the blogs of blogs/handmade alone, which need nothing installed.
 """
@@ -119,7 +119,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 
 def overall(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Means over the blogs, each blog counting the same; a post that was not found counts 0 in `f1_of_all`."""
+    """Means over the blogs, each counting the same; a post that was not found is 0 in `f1_of_all`."""
     found: dict[str, Any] = {"blogs": len(figures)}
     for label, of in (("", lambda f: f), ("_without_feed", lambda f: f["without_feed"])):
         each = [of(f) for f in figures.values()]

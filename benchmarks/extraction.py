@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from blogs.peers import Reader, peers
 from machine import Measured, run
 from truth import Blog, Truth, f1, paragraph_recall, path_of, rendered, serve
 
@@ -43,9 +43,10 @@ def measure(options: argparse.Namespace) -> Measured:
             "requests": report.requests,
             **ours,
         }
-        peers = {name: score(judged, read(blog, judged, peer)) for name, peer in PEERS.items()}
-    ratios = {f"f1 above {name}": round(ours["f1"] - peer["f1"], 4) for name, peer in peers.items()}
-    return Measured(figures, peers, ratios)
+        readers = {name: reader for name, reader in peers().items() if reader}
+        scored = {name: score(judged, read(blog, judged, reader)) for name, reader in readers.items()}
+    ratios = {f"f1 above {name}": round(ours["f1"] - peer["f1"], 4) for name, peer in scored.items()}
+    return Measured(figures, scored, ratios)
 
 
 def score(posts: list[Truth], texts: dict[str, str]) -> dict[str, Any]:
@@ -57,35 +58,8 @@ def score(posts: list[Truth], texts: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def read(blog: Blog, posts: list[Truth], peer: Callable[[str], str]) -> dict[str, str]:
-    return {p.path: peer(blog.html(p)) for p in posts}
-
-
-def trafilatura(page: str) -> str:
-    from trafilatura import extract
-
-    return rendered(
-        extract(page, output_format="markdown", include_comments=False, include_formatting=True) or ""
-    )
-
-
-def readability(page: str) -> str:
-    from lxml import html
-    from readability import Document
-
-    return "".join(html.fromstring(Document(page).summary()).itertext())
-
-
-def newspaper(page: str) -> str:
-    from newspaper import Article
-
-    article = Article("https://example.org/")
-    article.download(input_html=page)
-    article.parse()
-    return str(article.text)
-
-
-PEERS = {"trafilatura": trafilatura, "readability-lxml": readability, "newspaper4k": newspaper}
+def read(blog: Blog, posts: list[Truth], reader: Reader) -> dict[str, str]:
+    return {p.path: reader(blog.html(p), f"https://blog.example{p.path}") for p in posts}
 
 
 if __name__ == "__main__":

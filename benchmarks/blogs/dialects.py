@@ -57,7 +57,7 @@ def ghost(body: str, slug: str) -> str:
 
 
 def substack(body: str, slug: str) -> str:
-    """Figures in containers, heading anchors with buttons, and offers to subscribe and to share in the body."""
+    """Figures in containers, heading anchors with buttons, offers to subscribe and to share in the body."""
     root = trees.tree(body)
     trees.captions(root, "", "image-caption")
     for figure in list(root.iter("figure")):

@@ -1,8 +1,8 @@
 """The texts that every blog is built from, and what a reader of them should see.
 
-Half of the sample author's posts; texts with what makes pages hard (footnotes, tables, captions, formulas, a
-post of three lines, a post of links, headings that sound like furniture); and, where the test data is present,
-plain posts of another author.
+Half of the sample author's posts; texts with what makes pages hard (footnotes, tables, captions, formulas,
+a post of three lines, a post of links, headings that sound like furniture); and, where the test data is
+present, plain posts of another author.
 """
 
 from __future__ import annotations

@@ -52,13 +52,18 @@ def collect(
     opened = space(workspace, [*(overrides or ()), *said])
     with show.progress(as_json) as progress:
         report = compose.collect(opened, sources, progress, dry_run)
+    from llm_twin.contracts.private import in_words
+
     refused = sum(report.refused.values())
+    fate = "`features build` masks them" if opened.config.features.mask else "features.mask is off"
+    private = [f"In the posts: {in_words(report.private)}; {fate}."] if report.private else []
     show.result(
         asdict(report),
         as_json,
         f"{'Would take' if dry_run else 'Posts'}: {report.posts_new} new, {report.posts_changed} changed, "
         f"{report.posts_unchanged} unchanged, {report.posts_removed} removed.",
-        f"{report.requests} requests in {report.seconds:.1f} s; {refused} addresses were not posts"
+        *private,
+        f"{report.requests} requests in {report.seconds:.1f} s; {refused} addresses or records were not taken"
         + "".join(f"\n  {count:5} {reason}" for reason, count in sorted(report.refused.items())),
     )
 

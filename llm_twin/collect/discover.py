@@ -1,4 +1,4 @@
-"""Finds the pages of a site from any one of its addresses: feeds, sitemaps, then links, nearest first."""
+"""Finds the pages of a site from any of its addresses: feeds, APIs, sitemaps, then links, nearest first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from functools import partial
 from urllib.parse import urljoin, urlsplit
 
-from llm_twin.collect import feeds, judge, page, sitemaps, traps, urls
+from llm_twin.collect import apis, feeds, judge, page, sitemaps, traps, urls
 from llm_twin.collect.feeds import Entry
 from llm_twin.collect.fetch import Client, Fetched, Refused
 from llm_twin.collect.item import Rejected
@@ -20,6 +20,8 @@ _FEED_PLACES = ("feed/", "feed.xml", "atom.xml", "index.xml", "rss.xml")
 _SITEMAP_PLACES = ("sitemap.xml",)
 _MAX_SITEMAPS = 50
 _MAX_FEEDS = 4
+_MAX_PARTS = 1000  # of a feed or an API that is given in parts; 100,000 posts
+_API_PAGES = 3  # pages that are looked at for a public API: engines leave their marks on all of them
 # For each page that may be read: addresses that are kept, and that are asked (many give no page).
 _KNOWN = 20
 _ASKED = 4
@@ -30,7 +32,9 @@ class Crawl:
 
     Attributes:
         site: the address that says which site this is.
-        entries: what the feeds say about a page, by canonical url.
+        entries: what the feeds and APIs say about a page, by canonical url.
+        loose: entries of feeds that have no page.
+        closed: reason by canonical url of posts that are not public, though a part of their page may be.
         refusals: addresses that gave no page.
         gone: status by canonical url of what answered 404 or 410.
         moved: canonical url that was asked, by the canonical url that it redirected to.
@@ -41,6 +45,8 @@ class Crawl:
         self._config = config
         self.site = start
         self.entries: dict[str, Entry] = {}
+        self.loose: list[Entry] = []
+        self.closed: dict[str, str] = {}
         self.refusals: list[Rejected] = []
         self.gone: dict[str, int] = {}
         self.moved: dict[str, str] = {}
@@ -52,6 +58,7 @@ class Crawl:
         self._queue: deque[tuple[str, int]] = deque()
         self._begun: deque[Future[Fetched] | None] = deque()
         self._feeds: set[str] = set()
+        self._looked = 0
         self._traps = traps.Traps()
 
     def walk(self, progress: Progress) -> Iterator[str]:
@@ -140,15 +147,48 @@ class Crawl:
             self._feed(fetched)
 
     def _feed(self, fetched: Fetched) -> str | None:
-        """Take the entries of a feed; the address of its site."""
-        self._feeds |= {fetched.asked, fetched.url}
-        feed = feeds.parse(fetched.body, fetched.url)
-        site = feed.site or (feed.entries[0].url if feed.entries else None)
-        own = [e for e in feed.entries if urls.same_site(e.url, site or fetched.url)]
-        for entry in own:
-            self.entries.setdefault(urls.canonical(entry.url), entry)
-        self._add([e.url for e in own], 1, listed=True, pages_only=False)
+        """Take the entries of a feed, with its further parts; the address of its site."""
+        site: str | None = None
+        part: Fetched | None = fetched
+        while part and part.url not in self._feeds and len(self._feeds) < _MAX_PARTS:
+            self._feeds |= {part.asked, part.url}
+            feed = feeds.parse(part.body, part.url, part.content_type)
+            site = site or feed.site or (feed.entries[0].url if feed.entries else None)
+            self._take([e for e in feed.entries if urls.same_site(e.url, site or fetched.url)])
+            self.loose += feed.loose
+            self.refusals += [Rejected(url, "a reader's comment") for url in feed.comments]
+            following = feed.next
+            part = (
+                self._answer(following, partial(self._client.get, following), expected=False)
+                if following
+                else None
+            )
         return site
+
+    def _ask_api(self, api: apis.Api) -> None:
+        """Take the entries that a public API gives, part by part, until one has nothing new."""
+        url: str | None = api.first
+        for _ in range(_MAX_PARTS):
+            if url is None or not (answered := self._answer(url, partial(self._client.get, url), False)):
+                return
+            answer = apis.parse(api, answered.body, answered.url)
+            self.refusals += answer.rejected
+            closed = {r.where: r.reason for r in answer.rejected if r.where != answered.url}
+            self.closed |= {urls.canonical(where): reason for where, reason in closed.items()}
+            if not self._take(answer.entries) and not closed:
+                return
+            url = answer.next
+
+    def _take(self, entries: Iterable[Entry]) -> bool:
+        """Keep what is said of pages, the longest body for each; whether any of it is new."""
+        new = False
+        for entry in entries:
+            known = self.entries.get(urls.canonical(entry.url))
+            if known is None or len(known.html) < len(entry.html):
+                self.entries[urls.canonical(entry.url)] = entry
+                new = True
+            self._add([entry.url], 1, listed=True, pages_only=False)
+        return new
 
     def _find_sitemaps(self, home: str) -> None:
         try:
@@ -182,6 +222,10 @@ class Crawl:
             self.refusals.append(Rejected(fetched.url, str(error)))
             return None
         self._read.add(urls.canonical(fetched.url))
+        self._looked += 1
+        if self._looked <= _API_PAGES and (api := apis.find(root, fetched.url)):
+            self._looked = _API_PAGES
+            self._ask_api(api)
         leads_on = self._follow(page.links(root, fetched.url), fetched.url, depth)
         self._traps.read(fetched.url, root, leads_on)
         return fetched.url

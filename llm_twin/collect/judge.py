@@ -26,6 +26,7 @@ _PAGED = frozenset({"page", "paged", "p_n", "offset", "cat", "tag", "m", "s", "q
 _MOST_LINKED = 0.7  # share of words in links, from which a page is a list of them
 _STACKED = 3  # articles side by side
 _FEWEST_WORDS = 5
+NO_TEXT = "no text"
 
 
 def why_not_address(url: str) -> str | None:
@@ -67,7 +68,7 @@ def why_not_post(draft: Draft, meta: Meta, vouched: bool, alike: bool) -> str | 
     if not vouched and (draft.stacked >= _STACKED or draft.linked > _MOST_LINKED):
         return "listing"
     if draft.words < _FEWEST_WORDS:
-        return "no text"
+        return NO_TEXT
     if vouched:
         return None
     if meta.unlisted and not said:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llm_twin.collect import charset, dates, urls
+from llm_twin.collect import charset, dates, maths, urls
 from llm_twin.collect.charset import decode as decode  # decoding is how reading a page begins
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def tree_of(text: str) -> HtmlElement:
         raise Unreadable("empty page") from None
     _flatten(root)
     _open_body(root)
+    for embed in list(root.iter("embed")):
+        embed.drop_tag()  # it has no end; the parser puts all that follows into it
+    maths.restore(root)
     return root
 
 

@@ -11,6 +11,7 @@ from llm_twin.collect.extract import extract, title_of, written_date
 from llm_twin.collect.feeds import Entry
 from llm_twin.collect.item import Item, Rejected
 from llm_twin.collect.layout import learn
+from llm_twin.collect.markdown import from_html
 from llm_twin.collect.selector import Layout
 
 if TYPE_CHECKING:
@@ -52,6 +53,16 @@ def read(
         yield found
 
 
+def without_page(entry: Entry) -> Item:
+    """The post that a feed gives whole because it has no page."""
+    markdown = from_html(entry.html)
+    if not markdown:
+        return Rejected(entry.url, "no text")
+    return item.post(
+        entry.url, entry.title, markdown, entry.published_at, author=entry.author, tags=entry.tags
+    )
+
+
 def _learn(pages: Sequence[str], entries: Mapping[str, Entry], tree: Tree) -> Layout | None:
     def examples() -> Iterator[tuple[HtmlElement, str]]:
         for url in pages:
@@ -91,7 +102,10 @@ def _read(
     if reason := judge.why_not_page(url, meta):
         return Rejected(url, reason)
     draft = extract(root, url, meta, layout, entry)
-    if reason := judge.why_not_post(draft, meta, vouched or entry is not None, urls.shape(url) in shapes):
+    reason = judge.why_not_post(draft, meta, vouched or entry is not None, urls.shape(url) in shapes)
+    if reason == judge.NO_TEXT and entry and entry.html:
+        return without_page(entry)  # a page that a browser's scripts would fill
+    if reason:
         return Rejected(url, reason)
     same = meta.canonical and urls.canonical(meta.canonical) == urls.canonical(url)
     return item.post(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from llm_twin.collect.item import Item, Rejected
 from llm_twin.collect.library import Change, Library
+from llm_twin.contracts import private
+from llm_twin.contracts.private import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class CollectReport:
         refused: number of refusals by reason.
         refusals: every refusal.
         taken: addresses of all posts that were found, changed or not, in the order they were read.
+        private: number of e-mail addresses, phone numbers, keys and tokens by kind in the posts taken.
         requests: requests sent over HTTP, robots.txt and redirects included.
         dry_run: nothing was written; the counts say what would have been.
     """
@@ -30,6 +33,7 @@ class CollectReport:
     refused: dict[str, int]
     refusals: tuple[Rejected, ...]
     taken: tuple[str, ...]
+    private: dict[Kind, int]
     requests: int
     seconds: float
     dry_run: bool
@@ -52,6 +56,7 @@ class Tally:
     dry_run: bool
     author: str | None = None
     changes: Counter[Change] = field(default_factory=Counter)
+    private: Counter[Kind] = field(default_factory=Counter)
     removed: int = 0
     requests: int = 0
     taken: list[str] = field(default_factory=list)
@@ -71,6 +76,7 @@ class Tally:
         else:
             compared = self.library.compare(item) if self.dry_run else self.library.upsert(item, source)
             self.changes[compared] += 1
+            self.private.update(private.tally(private.find(f"{item.title}\n\n{item.markdown}")))
             self.taken.append(item.url)
 
     def refuse_all(self, refusals: Iterable[Rejected]) -> None:
@@ -100,6 +106,7 @@ class Tally:
             refused=dict(Counter(r.reason for r in self.refusals).most_common()),
             refusals=tuple(self.refusals),
             taken=tuple(self.taken),
+            private=dict(self.private),
             requests=self.requests,
             seconds=seconds,
             dry_run=self.dry_run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from llm_twin.collect import page, reading, urls
@@ -38,11 +39,12 @@ def collect_site(
         kept = cache.get(url)
         return page.parse(page.decode(kept.body, kept.content_type)) if kept else None
 
-    pages, refused_pages = reading.candidates(found, crawl.entries)
+    public = [url for url in found if urls.canonical(url) not in crawl.closed]
+    pages, refused_pages = reading.candidates(public, crawl.entries)
     tally.refuse_all([*crawl.refusals, *refused_pages])
     before, authors = tally.posts, Counter[str]()
     progress.start("posts", len(pages))
-    for each in reading.read(pages, crawl.entries, tree):
+    for each in chain(reading.read(pages, crawl.entries, tree), map(reading.without_page, crawl.loose)):
         if not isinstance(each, Rejected):
             authors.update([each.author] if each.author else [])
             _follow_move(each, crawl, known, tally)
@@ -59,7 +61,7 @@ def collect_site(
 
 def _follow_move(post: Post, crawl: Crawl, known: dict[str, str], tally: Tally) -> None:
     """A post whose old address redirects to a page that was read keeps its history."""
-    old = crawl.moved.get(urls.canonical(post.url))
+    old = crawl.moved.get(urls.canonical(post.url)) if urls.clean(post.url) else None
     if old in known and Post.id_of(old) != post.id:
         tally.move(Post.id_of(old), post.id)
 

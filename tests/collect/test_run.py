@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -148,6 +149,64 @@ def test_a_post_that_moved_keeps_its_history(site, answer, library: Library, loc
         assert (after.id, after.url) == (before.id, f"{site.base}/essays/on-tea/")
         assert len(library.history(after.id)) == 2
         assert len(library.posts()) == len(NAMES) + 1
+
+
+def test_what_a_feed_alone_has_is_collected_part_by_part(site, library: Library, local: Collect) -> None:
+    build(site, feed=False, sitemap=False)
+    item = "<item><guid isPermaLink='false'>{0}</guid><title>{0}</title><description>{1}</description></item>"
+    later = "<atom:link xmlns:atom='http://www.w3.org/2005/Atom' rel='next' href='{}/feed.xml?page=2'/>"
+    loose = [item.format(n, f"Only the feed has {n}, and it is short.") for n in ("moss", "rope", "")]
+    loose[2] = "<item><guid isPermaLink='false'>none</guid><title>Nothing</title></item>"
+    comment = (
+        f"<item><link>{site.base}/posts/tea/#comment-7</link><description>I disagree.</description></item>"
+    )
+    start = "<rss version='2.0'><channel><title>Blog</title>"
+    site.pages["/feed.xml"] = f"{start}{later.format(site.base)}{loose[0]}{comment}</channel></rss>"
+    site.pages["/feed.xml?page=2"] = f"{start}{loose[1]}{loose[2]}</channel></rss>"
+    with library:
+        report = run([site.base], local, library, Silent())
+        assert report.posts_new == len(NAMES) + 2
+        moss = next(p for p in library.posts() if p.title == "moss")
+        assert moss.markdown == "Only the feed has moss, and it is short."
+        assert moss.url.startswith("feed:127.0.0.1")
+        assert report.refused["a reader's comment"] == report.refused["no text"] == 1
+        assert run([site.base], local, library, Silent()).posts_unchanged == len(NAMES) + 2
+
+
+def test_a_public_api_names_every_post_and_what_is_closed_stays_out(
+    site, answer, library: Library, local: Collect
+) -> None:
+    """WordPress: the front page lists four posts, the API all of them; one is protected."""
+    build(site, feed=False, sitemap=False)
+    page = site.pages["/"]
+    page.body = page.body.replace("<head>", "<head><link rel='https://api.w.org/' href='/wp-json/'>")
+    site.html("/page/2/", "no posts here")
+    posts = [
+        {
+            "link": f"{site.base}/posts/{n}/",
+            "title": {"rendered": f"On {n}"},
+            "date_gmt": f"2020-01-0{day}T10:00:00",
+            "content": {"rendered": text(n), "protected": n == "rain"},
+        }
+        for day, n in enumerate(NAMES, start=1)
+    ]
+    body = json.dumps(posts)
+    site.pages["/wp-json/wp/v2/posts?per_page=100&page=1&_embed=author"] = answer(
+        body, headers={"Content-Type": "application/json"}
+    )
+    with library:
+        report = run([site.base], local, library, Silent())
+        assert {p.title for p in library.posts()} == {f"On {n}" for n in NAMES if n != "rain"}
+        assert report.refused["protected by a password"] == 1
+        assert library.get(f"{site.base}/posts/oars/").published_at == "2020-01-06"
+
+
+def test_a_page_that_scripts_would_fill_is_read_from_the_feed(site, library: Library, local: Collect) -> None:
+    build(site)
+    site.html("/posts/tea/", "<div id='app'></div><script src='/app.js'></script>")
+    with library:
+        run([site.base], local, library, Silent())
+        assert "It's about tea" in library.get(f"{site.base}/posts/tea/").markdown
 
 
 def test_an_author_filter_takes_one_author_of_several(site, library: Library, local: Collect) -> None:

@@ -43,7 +43,6 @@ _NOT_THE_AUTHOR = frozenset(
 )
 _VERSE = frozenset({"wp-block-verse", "preformatted-block"})
 _MARK = re.compile(r"^[\[(]?(?:\d{1,3}|[*†‡§]{1,3}|[ivx]{1,5}|[a-z])[\])]?$")
-_TEX = "application/x-tex"
 _DIVIDER = "---"
 
 
@@ -103,26 +102,10 @@ def _attributes(element: HtmlElement) -> dict[str, Any]:
 
 
 def _maths(container: HtmlElement) -> None:
-    """Formulas as the author typed them, in TeX, instead of what was rendered from it or nothing."""
-    for element in list(container.iter("div", "script", "img", "math")):
-        if "latex-rendered" in classes(element):
-            if tex := str(_attributes(element).get("persistentExpression") or "").strip():
-                _replace(element, "p", f"$${tex}$$")
-        elif element.tag == "script" and (element.get("type") or "").startswith("math/tex"):
-            _formula(element, element.text or "", "display" in element.get("type"))
-        elif element.tag == "img" and "latex" in classes(element):
-            _formula(element, element.get("alt") or "", display=False)
-        elif element.tag == "math":
-            tex = next((a.text or "" for a in element.iter("annotation") if a.get("encoding") == _TEX), "")
-            shown = next((e for e in element.iterancestors() if "katex" in classes(e)), element)
-            display = element.get("display") == "block"
-            _formula(shown, tex, display)
-
-
-def _formula(element: HtmlElement, tex: str, display: bool) -> None:
-    if tex.strip():
-        mark = "$$" if display else "$"
-        _replace(element, "span", f"{mark}{tex.strip()}{mark}")
+    """Substack's formulas: only the attribute has what the author typed. `maths` knows all others."""
+    for element in [e for e in container.iter("div") if "latex-rendered" in classes(e)]:
+        if tex := str(_attributes(element).get("persistentExpression") or "").strip():
+            _replace(element, "p", f"$${tex}$$")
 
 
 def _names(container: HtmlElement) -> None:
