@@ -96,7 +96,7 @@ def on_blog(
 
 def fetched(url: str) -> str:
     """A page as text, "" where the server has none."""
-    from llm_twin.collect.page import decode
+    from llm_twin.collect.pages.page import decode
 
     for address in (url, f"{url}.html", f"{url}.htm"):
         try:

@@ -70,9 +70,9 @@ def _kind(source: str) -> str | Path:
 
 
 def _site(url: str, keep: Path, config: Collect, tally: Tally, progress: Progress) -> None:
-    from llm_twin.collect.fetch import Client
-    from llm_twin.collect.httpcache import HttpCache
     from llm_twin.collect.site import collect_site
+    from llm_twin.collect.web.fetch import Client
+    from llm_twin.collect.web.httpcache import HttpCache
 
     with HttpCache(keep) as cache, Client(config, cache) as client:
         try:
@@ -83,7 +83,7 @@ def _site(url: str, keep: Path, config: Collect, tally: Tally, progress: Progres
 
 def _files(path: Path, tally: Tally, progress: Progress) -> None:
     from llm_twin.collect import exports
-    from llm_twin.collect.archive import Archive
+    from llm_twin.collect.exports.archive import Archive
 
     with Archive(path) as archive:
         export = exports.read(archive)

@@ -6,12 +6,13 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import page, reading, urls
-from llm_twin.collect.discover import Crawl
-from llm_twin.collect.fetch import Client, Refused
-from llm_twin.collect.httpcache import HttpCache
+from llm_twin.collect import urls
 from llm_twin.collect.item import Rejected
+from llm_twin.collect.pages import page, reading
 from llm_twin.collect.report import Tally
+from llm_twin.collect.web.discover import Crawl
+from llm_twin.collect.web.fetch import Client, Refused
+from llm_twin.collect.web.httpcache import HttpCache
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Progress
 from llm_twin.contracts.records import Post

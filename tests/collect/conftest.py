@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from llm_twin.collect import addresses
-from llm_twin.collect.pace import Clock
+from llm_twin.collect.web import addresses
+from llm_twin.collect.web.pace import Clock
 from llm_twin.config import Collect
 
 

@@ -7,13 +7,15 @@ from urllib.parse import urlsplit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_twin.collect import judge, page, traps, urls
-from llm_twin.collect.charset import decode
-from llm_twin.collect.extract import extract
-from llm_twin.collect.feeds import Entry
-from llm_twin.collect.furniture import texts
-from llm_twin.collect.layout import learn
-from llm_twin.collect.markdown import from_html
+from llm_twin.collect import urls
+from llm_twin.collect.pages import judge, page
+from llm_twin.collect.pages.charset import decode
+from llm_twin.collect.pages.extract import extract
+from llm_twin.collect.pages.furniture import texts
+from llm_twin.collect.pages.layout import learn
+from llm_twin.collect.pages.markdown import from_html
+from llm_twin.collect.web import traps
+from llm_twin.collect.web.feeds import Entry
 
 HERE = "https://blog.example/posts/tea/"
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

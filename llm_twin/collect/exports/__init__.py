@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llm_twin.collect.archive import Archive
 from llm_twin.collect.exports import (
     bluesky,
     ghost,
@@ -21,6 +20,7 @@ from llm_twin.collect.exports import (
     twitter,
     wordpress,
 )
+from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.item import Export
 
 Reader = Callable[[Archive], Export | None]

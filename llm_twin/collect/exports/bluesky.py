@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from llm_twin.collect import dates
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import BROKEN, Short, threads, to_markdown, without_labels
 from llm_twin.collect.item import Export, Item, Rejected
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from llm_twin.collect.furniture import in_code, remove, words
-from llm_twin.collect.markdown import from_html
+from llm_twin.collect.pages.furniture import in_code, remove, words
+from llm_twin.collect.pages.markdown import from_html
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

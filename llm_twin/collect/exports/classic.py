@@ -10,7 +10,7 @@ import re
 from html import escape, unescape
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import page
+from llm_twin.collect.pages import page
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.exports.archive import Archive, Unreadable
 
 _MOST = 20  # an export's own files lie near its top, and an archive of something else may have thousands
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llm_twin.collect import dates, item, urls
-from llm_twin.collect.archive import Archive
 from llm_twin.collect.exports import bodies, koenig
+from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.exports.files import candidates
 from llm_twin.collect.item import Export, Item, Rejected
 

@@ -12,10 +12,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from llm_twin.collect import feeds, page, reading, urls
-from llm_twin.collect.archive import Archive, Unreadable
-from llm_twin.collect.feeds import Entry
+from llm_twin.collect import urls
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.item import Export, Item, Rejected, post
+from llm_twin.collect.pages import page, reading
+from llm_twin.collect.web import feeds
+from llm_twin.collect.web.feeds import Entry
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from llm_twin.collect.dialects import normal
 from llm_twin.collect.exports import bodies
+from llm_twin.collect.exports.dialects import normal
 
 # Bits of a Lexical text's format (lexical.dev, LexicalConstants) that Markdown has a mark for.
 _FORMATS = ((1, "strong"), (2, "em"), (4, "s"), (16, "code"))

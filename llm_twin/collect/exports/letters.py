@@ -7,9 +7,9 @@ import re
 from email.message import EmailMessage, MIMEPart
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import page
 from llm_twin.collect.exports import bodies
-from llm_twin.collect.furniture import NOT_TEXT, remove, words
+from llm_twin.collect.pages import page
+from llm_twin.collect.pages.furniture import NOT_TEXT, remove, words
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -15,12 +15,13 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import dates, item, page, urls
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect import dates, item, urls
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import BROKEN, NO_TEXT, to_markdown, without_labels
-from llm_twin.collect.furniture import remove
 from llm_twin.collect.item import Export, Item, Rejected
-from llm_twin.collect.markdown import from_html
+from llm_twin.collect.pages import page
+from llm_twin.collect.pages.furniture import remove
+from llm_twin.collect.pages.markdown import from_html
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

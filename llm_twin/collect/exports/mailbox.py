@@ -21,8 +21,8 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from llm_twin.collect import dates, item, urls
-from llm_twin.collect.archive import Archive, Unreadable
 from llm_twin.collect.exports import letters
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.files import candidates
 from llm_twin.collect.item import Export, Item, Rejected
 

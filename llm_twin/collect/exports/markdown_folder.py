@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from llm_twin.collect import dates, item, urls
-from llm_twin.collect.archive import Archive, Unreadable
-from llm_twin.collect.dialects import normal
+from llm_twin.collect.exports.archive import Archive, Unreadable
+from llm_twin.collect.exports.dialects import normal
 from llm_twin.collect.item import Export, Item, Rejected
 
 _MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})

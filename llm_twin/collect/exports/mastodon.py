@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from llm_twin.collect import dates, jsontext, urls
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import BROKEN, Short, threads, without_greeting, without_labels
 from llm_twin.collect.item import Export, Item, Rejected
 from llm_twin.collect.jsontext import dicts, string
-from llm_twin.collect.markdown import from_html
+from llm_twin.collect.pages.markdown import from_html
 
 _PUBLIC = frozenset({"https://www.w3.org/ns/activitystreams#Public", "as:Public", "Public"})
 _TEXTS = frozenset({"Note", "Question"})  # a question is the note of a poll

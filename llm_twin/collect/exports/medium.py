@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import dates, item, page, urls
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect import dates, item, urls
 from llm_twin.collect.exports import bodies
-from llm_twin.collect.furniture import remove
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.pages import page
+from llm_twin.collect.pages.furniture import remove
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

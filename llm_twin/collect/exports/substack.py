@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from llm_twin.collect import dates, item, urls
-from llm_twin.collect.archive import Archive, Unreadable
 from llm_twin.collect.exports import bodies
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.files import decode
 from llm_twin.collect.item import Export, Item, Rejected
 

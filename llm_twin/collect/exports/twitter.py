@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from llm_twin.collect import dates, jsontext
-from llm_twin.collect.archive import Archive, Unreadable
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import (
     BROKEN,
     Short,

@@ -16,8 +16,8 @@ from html import escape, unescape
 from typing import TYPE_CHECKING
 
 from llm_twin.collect import dates, item, urls
-from llm_twin.collect.archive import Archive, Unreadable
 from llm_twin.collect.exports import bodies, classic
+from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.files import candidates, decode
 from llm_twin.collect.item import Export, Item, Rejected
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin.collect import Library, exports, run
-from llm_twin.collect.archive import Archive
+from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.item import Rejected
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Silent

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_twin.collect.archive import Archive
 from llm_twin.collect.exports import Reader, ghost, mailbox, medium, substack, wordpress
+from llm_twin.collect.exports.archive import Archive
 
 READERS: Mapping[str, Reader] = {
     "medium": medium.read,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from llm_twin.collect.archive import Archive
 from llm_twin.collect.exports import twitter
+from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.item import Export, Item, Rejected
 from llm_twin.contracts.records import Post
 

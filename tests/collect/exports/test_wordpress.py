@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_twin.collect.archive import Archive
 from llm_twin.collect.exports import wordpress
+from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.item import Export, Item, Rejected
 from llm_twin.contracts.records import Post
 

@@ -1,0 +1,83 @@
+"""Markdown as people keep it, to the form that pages are read into: a post is the same text from both.
+
+What Jekyll (Liquid tags, kramdown attributes), Hugo (shortcodes) and Obsidian (wiki links, embeds, comments,
+block ids) add to Markdown is resolved or left out; code is never touched, but for the engines' own code tags,
+which become fences. Then the Markdown is rendered and read back by the one converter of this room.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from llm_twin.collect.pages.markdown import from_html
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+_CODE_TAG = re.compile(
+    r"\{(?:%|\{<)-?\s*highlight\s+(?P<language>[\w+#-]+)?.*?-?(?:%|>\})\}\n?(?P<code>.*?)"
+    r"\{(?:%|\{<)-?\s*(?:end|/\s*)highlight\s*-?(?:%|>\})\}",
+    re.DOTALL,
+)
+_CODE = (
+    r"(?P<code>^[ ]{0,3}(?P<fence>`{3,}|~{3,}).*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`))"
+)
+_EXTENSIONS = re.compile(
+    _CODE
+    + "|"
+    + "|".join(
+        (
+            r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}",
+            r"\{%.*?%\}",  # Liquid
+            r"\{\{[<%].*?[%>]\}\}",  # Hugo
+            r"\{\{-?\s*[\w.]+(?:\s*\|[^{}\n]*)?\s*-?\}\}",  # a variable of either
+            r"^[ ]{0,3}\{:[^}\n]*\}[ \t]*$|\{:[^}\n]*\}",  # kramdown
+            r"%%.*?%%",  # Obsidian: a comment
+            r"!\[\[[^\]\n]*\]\]",  # an embedded note or image
+            r"\[\[(?:[^\]|\n]*\|)?(?P<shown>[^\]|\n]+)\]\]",  # a link, shown by its alias
+            r"(?<=\S)[ ]\^[\w-]+[ \t]*$",  # the id of a block
+        )
+    ),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def normal(markdown: str) -> str:
+    """The Markdown of a post as a page of it would have been read."""
+    text = _CODE_TAG.sub(lambda m: f"```{m['language'] or ''}\n{m['code'].rstrip()}\n```", markdown)
+    return from_html(_parser().render(_EXTENSIONS.sub(_resolve, text)))
+
+
+def _resolve(match: re.Match[str]) -> str:
+    if match["code"] is not None:
+        return match["code"]
+    return match["shown"].split("#")[0] or match["shown"] if match["shown"] else ""
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.deflist import deflist_plugin
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
+
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.use(footnote_plugin).use(deflist_plugin)
+    parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    # Notes follow the text as they do on a page, without a rule of their own.
+    parser.add_render_rule("footnote_block_open", lambda *_: "<section><ol>")
+    for rule, mark in {"math_inline": "$", "math_inline_double": "$$", "math_block": "$$"}.items():
+        parser.add_render_rule(rule, _maths(mark))
+    return parser
+
+
+def _maths(mark: str) -> Any:
+    def render(_: Any, tokens: Any, at: int, *__: Any) -> str:
+        shown = escape(f"{mark}{tokens[at].content}{mark}", quote=False)
+        return f"<p>{shown}</p>" if tokens[at].type == "math_block" else shown
+
+    return render

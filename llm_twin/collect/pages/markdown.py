@@ -1,0 +1,179 @@
+"""A post's element to Markdown that keeps the voice: words, punctuation, emphasis and paragraph breaks as
+written.
+
+Links keep their text, images go; code keeps its text to the character. Nothing inside a line is escaped (a
+backslash is not what the author wrote); only what would turn a paragraph into another kind of block is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from markdownify import MarkdownConverter
+
+from llm_twin.collect.pages.furniture import NOT_TEXT, in_code, remove
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+_BLOCK_START = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^(#{1,6}|[-+*]|>|`{3,}|~{3,}|={2,}|-{2,})(?=\s|$)")
+_PERMALINK = re.compile(r"^[#¶§∞🔗⚓︎\ufe0f\s]*$|^(?:link|permalink|anchor)$", re.IGNORECASE)
+_BACKLINK = re.compile(r"^[↩↑⤴︎⏎^\ufe0e\ufe0f\s]*$")
+_LANGUAGE = re.compile(r"^(?:language-|lang-|highlight-source-|brush:)([\w+#.-]+)$", re.IGNORECASE)
+_NO_LANGUAGE = frozenset({"plaintext", "text", "plain", "none", "nohighlight"})
+_GUTTER = frozenset(
+    {"lineno", "linenos", "linenodiv", "gutter", "line-numbers", "line-numbers-rows", "rouge-gutter"}
+)
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_LAYOUT = ("pre", "ul", "ol", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6")
+
+
+def to_markdown(container: HtmlElement) -> str:
+    """Markdown of an element. Changes the element: give a copy."""
+    from lxml import etree
+
+    for heading in container.xpath(".//h1 | .//h2 | .//h3 | .//h4 | .//h5 | .//h6"):
+        for link in [a for a in heading.iter("a") if is_permalink(a)]:
+            remove(link)
+    for table in container.xpath(".//table"):
+        _unwrap_layout(table)
+    for block in container.xpath(".//pre"):
+        _flatten(block)
+    container.tail = None
+    # As HTML, an empty <li> would be written without its end.
+    text = _CONVERTER.convert(etree.tostring(container, encoding="unicode", method="xml"))
+    return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
+
+
+def is_permalink(link: HtmlElement) -> bool:
+    """Whether a link in a heading is only the mark by which the heading can be linked to."""
+    return bool(_PERMALINK.match("".join(link.itertext()).strip()))
+
+
+def from_html(body: str, prepare: Callable[[HtmlElement], None] | None = None) -> str:
+    """Markdown of a post's body as a feed or an export gives it; "" where nothing is in it.
+
+    Args:
+        prepare: changes the body's tree before anything is taken out of it.
+    """
+    from llm_twin.collect.pages import page
+
+    root = page.parse(f"<body>{body}</body>")
+    container = root.find("body") if root is not None else None
+    if container is None:
+        return ""
+    if prepare:
+        prepare(container)
+    for element in [
+        e for e in container.iterdescendants() if e.tag in NOT_TEXT and not in_code(e, container)
+    ]:
+        remove(element)
+    return to_markdown(container)
+
+
+def _unwrap_layout(table: HtmlElement) -> None:
+    """A table with blocks in it is there for its looks: an old theme's columns, or line numbers."""
+    for cell in [e for e in table.iter("td", "div", "span", "pre", "a") if _classes(e) & _GUTTER]:
+        remove(cell)
+    if any(next(table.iterdescendants(tag), None) is not None for tag in _LAYOUT):
+        for part in table.iter("table", "tbody", "thead", "tr", "td", "th"):
+            part.tag = "div"
+
+
+def _flatten(block: HtmlElement) -> None:
+    """Code as plain text: highlighters wrap every token in an element."""
+    for gutter in [e for e in block.iterdescendants() if _classes(e) & _GUTTER]:
+        remove(gutter)
+    for br in block.iter("br"):
+        br.text = "\n"
+    inner = next(block.iter("code"), block)
+    around = [inner, block, *list(block.iterancestors())[:2]]
+    named = (e.get("data-lang") or e.get("data-language") or _language(e) for e in around)
+    language = next((n for n in named if n), "")
+    text = "".join(block.itertext())
+    for child in list(block):
+        block.remove(child)
+    block.text = text
+    block.attrib.clear()
+    if language.lower() not in _NO_LANGUAGE:
+        block.set("data-lang", language)
+
+
+def _language(element: HtmlElement) -> str:
+    for name in (element.get("class") or "").split():
+        if found := _LANGUAGE.match(name):
+            return found[1]
+    return ""
+
+
+def _classes(element: HtmlElement) -> set[str]:
+    return set((element.get("class") or "").split())
+
+
+def _escape_block_start(line: str) -> str:
+    return _BLOCK_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", line)
+
+
+_Base: Any = MarkdownConverter  # its stubs leave out what it is extended by
+
+
+class _Converter(_Base):  # type: ignore[misc]
+    """markdownify, with what a reader of prose needs done differently."""
+
+    def process_text(self, el: Any, parent_tags: Any = None) -> str:
+        text = str(super().process_text(el, parent_tags))
+        return text if "pre" in parent_tags else _INVISIBLE.sub("", text).replace("\xa0", " ")
+
+    def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
+        return "" if _BACKLINK.match(text) and text.strip() else text
+
+    def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:
+        return ""
+
+    def convert_p(self, el: Any, text: str, parent_tags: Any) -> str:
+        text = str(super().convert_p(el, text, parent_tags))
+        if "_inline" in parent_tags:
+            return text
+        return "\n".join(_escape_block_start(line) for line in text.split("\n"))
+
+    def convert_pre(self, el: Any, text: str, parent_tags: Any) -> str:
+        text = text.removeprefix("\n").rstrip()
+        longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+        fence = "`" * (longest + 1)
+        return f"\n\n{fence}{el.get('data-lang') or ''}\n{text}\n{fence}\n\n" if text.strip() else ""
+
+    def convert_b(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = parent_tags & {"b", "strong"}
+        return text if nested else str(super().convert_b(el, text, parent_tags))
+
+    def convert_em(self, el: Any, text: str, parent_tags: Any) -> str:
+        nested = parent_tags & {"em", "i"}
+        return text if nested else str(super().convert_em(el, text, parent_tags))
+
+    def convert_q(self, el: Any, text: str, parent_tags: Any) -> str:
+        return f"“{text}”"
+
+    def convert_td(self, el: Any, text: str, parent_tags: Any) -> str:
+        return str(super().convert_td(el, text.replace("|", "\\|"), parent_tags))
+
+    convert_strong = convert_b
+    convert_i = convert_em
+    convert_tt = _Base.convert_code
+    convert_figure = convert_summary = convert_details = convert_center = _Base.convert_div
+    convert_main = convert_header = convert_footer = convert_aside = convert_address = _Base.convert_div
+    convert_th = convert_td
+
+
+_CONVERTER = _Converter(
+    heading_style="atx",
+    bullets="-",
+    strong_em_symbol="*",
+    escape_asterisks=False,
+    escape_underscores=False,
+    escape_misc=False,
+    table_infer_header=True,
+    wrap=True,
+    wrap_width=None,
+)

@@ -1,0 +1,1 @@
+"""What the collector asks of the web: where the pages of a site are, asked for politely and safely."""
