@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blogs import handmade, node_engines, python_engines, score, system_engines
+from blogs import handmade, hosted, node_engines, python_engines, score, system_engines
 from blogs.peers import read_by_peers
 from blogs.real import CannotBuild
 from blogs.serving import serving
@@ -61,7 +61,7 @@ def blogs(options: argparse.Namespace, out: Path) -> Iterator[tuple[str, Path, M
     def wanted(name: str) -> bool:
         return not options.only or any(part in name for part in options.only)
 
-    for engine in handmade.ENGINES:
+    for engine in hosted.ENGINES:
         if wanted(engine.name):
             addresses = handmade.build(engine, listed, out / engine.name)
             yield engine.name, out / engine.name, {score.path_key(p): t for p, t in addresses.items()}

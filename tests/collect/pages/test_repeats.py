@@ -99,10 +99,10 @@ def test_a_few_pages_or_pages_with_nothing_of_their_own_teach_nothing() -> None:
 
 def test_a_list_of_links_to_others_is_the_authors_end_and_to_its_own_posts_is_not() -> None:
     root = page.parse(
-        "<title>On tea</title><body><article><h1>On tea</h1><p>It is about tea, and it has words enough.</p><ul>"
+        "<title>On tea</title><body><article><h1>On tea</h1><p>It is about tea, and it has words.</p><ul>"
         "<li><a href='https://b.org/'>A friend on tea</a></ul><p><a href='/bees/'>On bees</a></p></article>"
     )
     assert root is not None
     url = "https://a.org/tea/"
     found = extract(root, url, page.read_meta(root, url), None, None).markdown
-    assert found == "It is about tea, and it has words enough.\n\n- A friend on tea"
+    assert found == "It is about tea, and it has words.\n\n- A friend on tea"
