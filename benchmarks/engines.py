@@ -5,7 +5,8 @@ is the mean token F1 of the posts that were found, `paragraphs` the share of the
 whole. `without_feed` is the same blog with its feeds away: nothing then shows what the author's text is.
 Peers read single pages and are told which of them are posts.
 
---quick builds the blogs of blogs/handmade alone, which need nothing installed.
+--quick leaves out the real engines, which have to be installed: blogs of templates (blogs/handmade) and of
+themes drawn at random (blogs/themes) need nothing. `--seeds 101 102` draws themes that nobody has seen yet.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from blogs import handmade, hosted, node_engines, python_engines, score, system_engines
+from blogs import (
+    drawn,
+    handmade,
+    hosted,
+    node_engines,
+    python_engines,
+    score,
+    system_engines,
+    themes,
+    wordpress,
+)
 from blogs.peers import read_by_peers
 from blogs.real import CannotBuild
 from blogs.serving import serving
@@ -27,7 +38,8 @@ from blogs.texts import Text, texts
 from machine import Measured, run
 
 CACHE = Path.home() / ".cache" / "llm-twin-bench"
-REAL = (*python_engines.ENGINES, *node_engines.ENGINES, *system_engines.ENGINES)
+REAL = (*python_engines.ENGINES, *node_engines.ENGINES, *system_engines.ENGINES, *wordpress.ENGINES)
+SEEDS = range(1, 13)
 HOST = "gauge.example"  # the host that the blogs are built for
 
 
@@ -37,6 +49,7 @@ def main() -> None:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="*", help="names of blogs; parts of names will do")
+    parser.add_argument("--seeds", nargs="*", type=int, help="themes to draw at random")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where engines are installed")
     parser.add_argument("--keep", type=Path, help="a folder that the built blogs are left in")
     parser.add_argument("--no-peers", action="store_true", help="measure the collector alone")
@@ -65,6 +78,10 @@ def blogs(options: argparse.Namespace, out: Path) -> Iterator[tuple[str, Path, M
         if wanted(engine.name):
             addresses = handmade.build(engine, listed, out / engine.name)
             yield engine.name, out / engine.name, {score.path_key(p): t for p, t in addresses.items()}
+    for seed in options.seeds if options.seeds is not None else SEEDS:
+        if wanted(name := f"drawn-{seed}"):
+            addresses = drawn.build(themes.draw(seed), listed, emptied(out / name))
+            yield name, out / name, {score.path_key(p): t for p, t in addresses.items()}
     for real in () if options.quick else REAL:
         if wanted(real.name):
             try:
@@ -121,8 +138,8 @@ def summary(figures: Mapping[str, Any]) -> str:
 def overall(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Means over the blogs, each counting the same; a post that was not found is 0 in `f1_of_all`."""
     found: dict[str, Any] = {"blogs": len(figures)}
-    for label, of in (("", lambda f: f), ("_without_feed", lambda f: f["without_feed"])):
-        each = [of(f) for f in figures.values()]
+    without = [f["without_feed"] for f in figures.values()]
+    for label, each in (("", list(figures.values())), ("_without_feed", without)):
         found[f"found{label}"] = score.mean([f["found"] / f["posts"] for f in each])
         found[f"f1{label}"] = score.mean([f.get("f1", 0.0) for f in each])
         found[f"f1_of_all{label}"] = score.mean([f.get("f1", 0.0) * f["found"] / f["posts"] for f in each])

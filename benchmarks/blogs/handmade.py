@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from blogs import dialects, trees
+from blogs import trees
 from blogs.dialects import Dialect
 from blogs.texts import ABOUT, AUTHOR, BLURB, TITLE, Text
 from llm_twin.sample.markup import slugify
@@ -71,129 +71,6 @@ class Page:
     def minutes(self) -> int:
         """Reading time."""
         return max(1, len(self.text.markdown.split()) // 220)
-
-
-ENGINES = (
-    Engine(
-        "wordpress-twentytwenty",
-        lambda t: f"/{t.day:%Y/%m/%d}/{t.slug}/",
-        dialects.wordpress,
-        feed="/feed/",
-        sitemap="/wp-sitemap.xml",
-        tag="/tag/{}/",
-        page="/page/{}/",
-    ),
-    Engine(
-        "wordpress-blocks",
-        lambda t: f"/{t.slug}/",
-        dialects.wordpress,
-        feed="/feed/",
-        full=False,
-        sitemap="/wp-sitemap.xml",
-        tag="/tag/{}/",
-        page="/page/{}/",
-    ),
-    Engine(
-        "ghost-casper",
-        lambda t: f"/{t.slug}/",
-        dialects.ghost,
-        feed="/rss/",
-        sitemap="/sitemap.xml",
-        tag="/tag/{}/",
-        page="/page/{}/",
-        feed_size=15,
-    ),
-    Engine(
-        "substack",
-        lambda t: f"/p/{t.slug}",
-        dialects.substack,
-        feed="/feed",
-        sitemap="/sitemap.xml",
-        extra={"about": "/about", "archive": "/archive"},
-        feed_size=20,
-    ),
-    Engine(
-        "medium",
-        lambda t: f"/{t.slug}-{trees.hashed(t.slug, 12)}",
-        dialects.medium,
-        feed="/feed",
-        sitemap="/sitemap/sitemap.xml",
-        extra={"about": "/about"},
-    ),
-    Engine(
-        "blogger",
-        lambda t: f"/{t.day:%Y/%m}/{t.slug}.html",
-        dialects.blogger,
-        feed="/feeds/posts/default",
-        sitemap="/sitemap.xml",
-        tag="/search/label/{}",
-        extra={"about": "/p/about.html"},
-        feed_size=25,
-    ),
-    Engine(
-        "squarespace",
-        lambda t: f"/blog/{t.slug}",
-        dialects.squarespace,
-        sitemap="/sitemap.xml",
-        tag="/blog/tag/{}",
-        page="/blog/page-{}",
-        extra={"about": "/about"},
-    ),
-    Engine(
-        "wix",
-        lambda t: f"/post/{t.slug}",
-        dialects.wix,
-        feed="/blog-feed.xml",
-        full=False,
-        sitemap="/sitemap.xml",
-        page="/blog/page/{}",
-        extra={"about": "/about-1", "archive": "/blog"},
-        feed_size=20,
-    ),
-    Engine(
-        "tables-1999",
-        lambda t: f"/archive/{t.day:%Y}/{t.slug[:8].rstrip('-')}{t.day:%m%d}.htm",
-        dialects.nineties,
-        extra={"about": "/about.htm", "archive": "/archive/"},
-        encoding="cp1252",
-    ),
-    Engine(
-        "write-as",
-        lambda t: f"/{t.slug}",
-        dialects.plain,
-        feed="/feed/",
-        sitemap="/sitemap.xml",
-        tag="/tag:{}",
-        page="/page/{}",
-        extra={"about": "/about"},
-    ),
-    Engine(
-        "bear",
-        lambda t: f"/{t.slug}/",
-        dialects.plain,
-        feed="/feed/",
-        sitemap="/sitemap.xml",
-        extra={"about": "/about/", "archive": "/blog/"},
-        feed_size=10,
-    ),
-    Engine(
-        "no-classes",
-        lambda t: f"/{t.slug}.html",
-        dialects.plain,
-        extra={"about": "/me.html", "archive": "/all.html"},
-    ),
-    Engine(
-        "astro-utility",
-        lambda t: f"/writing/{t.slug}/",
-        dialects.utility,
-        feed="/rss.xml",
-        full=False,
-        sitemap="/sitemap-0.xml",
-        tag="/topics/{}/",
-        extra={"about": "/about/", "archive": "/writing/"},
-        feed_size=50,
-    ),
-)
 
 
 def build(engine: Engine, texts: Sequence[Text], out: Path) -> dict[str, Text]:

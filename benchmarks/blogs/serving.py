@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+_FEED = re.compile(rb"\s*<\?xml[^>]*>\s*(?:<[?!][^>]*>\s*)*<(?:rss|feed|rdf:RDF)\b")
 _REWRITTEN = {".html", ".htm", ".xml", ".txt", ".json", ""}
 
 
@@ -69,8 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, target: Path) -> None:
         body = target.read_bytes()
-        feed = re.search(rb"<(?:rss|feed|rdf:RDF)\b", body[:600])
-        if feed and not self._feeds:
+        if not self._feeds and _FEED.match(body):
             return self._answer(404, b"not found")
         kind = mimetypes.guess_type(target.name)[0] or "application/octet-stream"
         if target.suffix in _REWRITTEN:

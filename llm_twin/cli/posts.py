@@ -38,6 +38,9 @@ def collect(
         str | None,
         typer.Option("--author", metavar="NAME", help="Only posts that name this author, or none."),
     ] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="List everything that was not taken, and why.")
+    ] = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -54,7 +57,7 @@ def collect(
         report = compose.collect(opened, sources, progress, dry_run)
     from llm_twin.contracts.private import in_words
 
-    refused = sum(report.refused.values())
+    others = sum(report.refused.values())
     fate = "`features build` masks them" if opened.config.features.mask else "features.mask is off"
     private = [f"In the posts: {in_words(report.private)}; {fate}."] if report.private else []
     show.result(
@@ -62,8 +65,10 @@ def collect(
         as_json,
         f"{'Would take' if dry_run else 'Posts'}: {report.posts_new} new, {report.posts_changed} changed, "
         f"{report.posts_unchanged} unchanged, {report.posts_removed} removed.",
+        *(f"  {url}" for url in report.taken if dry_run),
         *private,
-        f"{report.requests} requests in {report.seconds:.1f} s; {refused} addresses or records were not taken"
+        *(f"  {each.reason}: {each.where}" for each in report.refusals if refused),
+        f"{report.requests} requests in {report.seconds:.1f} s; {others} addresses or records were not taken"
         + "".join(f"\n  {count:5} {reason}" for reason, count in sorted(report.refused.items())),
     )
 

@@ -39,7 +39,8 @@ class Archive:
 
     Attributes:
         path: where it lies.
-        names: its files, as sorted paths with "/" below its top; hidden folders are left out.
+        names: its files, as sorted paths with "/" below its top; hidden folders are left out. The top of a
+            zip file that holds one folder of its own name is that folder.
         rejected: members that are not listed, and why.
     """
 
@@ -49,6 +50,7 @@ class Archive:
         self.rejected: list[Rejected] = []
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
+        self._top = ""
         self._read = 0
         if path.is_dir():
             names = self._walk(path)
@@ -75,7 +77,7 @@ class Archive:
     def label(self) -> str:
         """The name of the folder that the files lie in, for addresses of files that have no other."""
         path = self.path.resolve()
-        return path.name if path.is_dir() else path.stem if self._zip else path.parent.name
+        return path.name if path.is_dir() else self._top or path.stem if self._zip else path.parent.name
 
     def find(self, pattern: str) -> list[str]:
         """Names whose last parts fit a pattern such as "data/tweets*.js", wherever the archive's top lies."""
@@ -128,6 +130,11 @@ class Archive:
                 self.rejected.append(Rejected(member.filename, reason))
             else:
                 self._members["/".join(parts)] = member
+        tops = {name.partition("/")[0] if "/" in name else "" for name in self._members}
+        # A packed folder has its name: a platform's own "posts/" is no such top, and readers look for it.
+        if len(tops) == 1 and (top := tops.pop()) and path.stem.casefold().startswith(top.casefold()):
+            self._top = top
+            self._members = {name.removeprefix(f"{top}/"): member for name, member in self._members.items()}
         return list(self._members)
 
     def _read_zip(self, name: str, limit: int) -> bytes:

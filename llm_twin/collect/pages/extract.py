@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FEW_WORDS = 10  # below this a container was the wrong one, and a single-page extractor is asked
 _HEADINGS = ("h1", "h2", "h3")
 _NEAR = 8  # text nodes around a title in which a written-out date is its date
+_HEADER_WORDS = 60  # of a post's header: title, byline, perhaps a line below it; a longer one holds text
 _DATE_WORDS = 6  # a text node of so few that has a date in it says nothing else
 _BYLINE_WORDS = 14  # a block with a date in it is a byline up to this length, a sentence beyond
 _SEPARATOR = re.compile(r"\s+(?:[-|–—·•:»«~]+)\s+")  # between the names of a site and of a post
@@ -94,7 +95,7 @@ def _body(container: HtmlElement, layout: Layout | None, title: str) -> HtmlElem
         _strip_ends(copy, layout)
     prune(copy, layout.keep if layout else frozenset(), layout.drop if layout else frozenset())
     if not (layout and layout.exact):
-        for header in [e for e in copy.iter("header", "time") if _byline(e)]:
+        for header in [e for e in copy.iter("header") if words(e) < _HEADER_WORDS]:
             remove(header)
     wanted = _plain(title)
     for heading in copy.iter(*_HEADINGS):
@@ -140,10 +141,6 @@ def _leads_out(owner: HtmlElement, url: str) -> bool:
     link = next((a for a in [owner, *owner.iterancestors("a")] if a.tag == "a"), None)
     target = urls.clean(link.get("href") or "", url) if link is not None else None
     return target is not None and not urls.same_site(target, url)
-
-
-def _byline(element: HtmlElement) -> bool:
-    return element.tag == "time" or words(element) < 60
 
 
 def title_of(

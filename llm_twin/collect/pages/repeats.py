@@ -36,8 +36,8 @@ _MOST_COMMENTS = 0.6  # of a page's words; a theme may name the whole page for h
 _USUAL = 0.4  # of the pages, on which a class must be to be of a kind of element
 _HOLDS_NONE = 0.15  # share of own words below which a part is template: excerpts of rare posts look like own
 _TEMPLATE = 0.5  # share of pages that have a text node which is taken away wherever it stands at an end
-_DATE_WORDS = 8  # a longer text with a date in it is a sentence
-_READING_TIME = re.compile(r"^\W*\d+\s*(?:min(?:ute)?s?\b|words?\b)", re.IGNORECASE)
+_DATE_WORDS = 6  # a longer text with a date in it is a sentence, as is one that ends like a sentence
+_READING_TIME = re.compile(r"\W*\d+\s*(?:min(?:ute)?s?\W*(?:read)?|words?)\W*", re.IGNORECASE)
 _PARTS = frozenset(
     str.split(
         "div section article aside header footer nav ul ol dl p table figure details form h1 h2 h3 h4 h5 h6"
@@ -79,9 +79,9 @@ def learn(roots: Sequence[HtmlElement]) -> Layout | None:
 
 def is_own(owner: HtmlElement, text: str, shared: Iterable[str]) -> bool:
     """Whether a text node says something of its own: it is in no link, is no date, and not in `shared`."""
-    if text in shared or _READING_TIME.match(text) or not re.search(r"\w", text):
+    if text in shared or _READING_TIME.fullmatch(text) or not re.search(r"\w", text):
         return False
-    if text.count(" ") < _DATE_WORDS and dates.written(text):
+    if text.count(" ") < _DATE_WORDS and not text.endswith((".", "!", "?")) and dates.written(text):
         return False
     return owner.tag != "a" and not any(a.tag == "a" for a in owner.iterancestors("a"))
 

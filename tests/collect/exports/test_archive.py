@@ -42,6 +42,17 @@ def test_a_folder_and_a_zip_file_of_it_read_alike(folder: Path, zipped: Path) ->
         assert one.find("b.md") == other.find("deep/*.md") == ["deep/b.md"]
 
 
+def test_the_folder_that_a_zip_file_holds_is_its_top(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "export (3).zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name in FILES:
+            target.write(folder / name, f"export/{name}")
+    with Archive(folder) as one, Archive(path) as other:
+        assert one.names == other.names
+        assert one.label == other.label == "export"
+        assert other.read("deep/b.md") == b"two"
+
+
 def test_a_single_file_is_an_archive_of_one(folder: Path) -> None:
     with Archive(folder / "a.md") as alone:
         assert (alone.names, alone.label, alone.read("a.md")) == (("a.md",), "export", b"one")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,101 @@ def test_unknown_sources_are_one_error_that_says_what_is_accepted(tmp_path: Path
         (tmp_path / "void").mkdir()
         with pytest.raises(NothingFound, match="No post was found"):
             run([str(tmp_path / "void")], Collect(), library, Silent())
+
+
+def collected(top: Path, files: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Titles by address and reasons by address of a folder with these files."""
+    for name, text in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    found = read(top)
+    posts = {p.url.split("/", 1)[1]: p.title for p in found if isinstance(p, Post)}
+    return posts, {r.where.split("/", 1)[1]: r.reason for r in found if isinstance(r, Rejected)}
+
+
+def test_the_samples_of_jekyll_are_read_and_drafts_stay_out(test_data: Path) -> None:
+    posts = [i for i in read(test_data / "exports" / "jekyll") if isinstance(i, Post)]
+    refused = [(r.where, r.reason) for r in read(test_data / "exports" / "jekyll") if isinstance(r, Rejected)]
+    assert refused == [("file:jekyll/2022-06-05-published-false.md", "draft")]
+    assert len(posts) == 12
+    by_title = {p.title: p for p in posts}
+    assert by_title["This has no zero before month and day"].published_at == "2021-09-01"
+    assert by_title["Basic HTML Post"].markdown == "First Paragraph\n\n- First\n- Second"
+    assert by_title["This has front matter"].tags == ("dolor", "Simet-Amet")
+    assert by_title["Unquoted Date"].author == "Mark Stosberg"
+    assert "[luctus neque]" not in by_title["This is a Basic Post"].markdown
+
+
+def test_a_jekyll_folder_gives_its_posts_and_no_parts_of_the_site(tmp_path: Path) -> None:
+    posts, refused = collected(
+        tmp_path / "blog",
+        {
+            "_posts/2020-01-02-tea.md": "---\ntitle: Tea\n---\nText {{ site.x }}of tea.\n",
+            "_drafts/later.md": "Not yet.",
+            "_includes/note.md": "A part.",
+            "README.md": "# My blog",
+            "index.html": "<html>{{ content }}</html>",
+        },
+    )
+    assert posts == {"_posts/2020-01-02-tea.md": "Tea"}
+    assert refused == {
+        "_drafts/later.md": "draft",
+        "_includes/note.md": "part of a site",
+        "README.md": "project document",
+    }
+
+
+def test_a_hugo_folder_gives_its_bundles(tmp_path: Path) -> None:
+    posts, refused = collected(
+        tmp_path / "hugo",
+        {
+            "content/posts/_index.md": "---\ntitle: Posts\n---\n",
+            "content/posts/bees/index.md": "+++\ndate = 2021-01-01\n+++\nBees.\n",
+            "content/posts/rain.md": "+++\ntitle = 'Rain'\ndraft = true\n+++\nNot yet.\n",
+            "archetypes/default.md": "---\ntitle: x\n---\ny\n",
+        },
+    )
+    assert posts == {"content/posts/bees/index.md": "bees"}
+    assert refused == {
+        "content/posts/_index.md": "listing",
+        "content/posts/rain.md": "draft",
+        "archetypes/default.md": "part of a site",
+    }
+
+
+def test_an_obsidian_vault_gives_its_notes_without_what_they_keep_to_themselves(tmp_path: Path) -> None:
+    posts, refused = collected(
+        tmp_path / "vault",
+        {
+            ".obsidian/app.md": "settings",
+            "Tea.md": "About [[Bees|the bees]]. %%not for others%%",
+            "diary/secret.md": "---\nprivate: true\n---\nMine alone.\n",
+            "templates/note.md": "A form.",
+        },
+    )
+    assert posts == {"Tea.md": "Tea"}
+    assert refused == {"diary/secret.md": "private", "templates/note.md": "part of a site"}
+
+
+def test_what_front_matter_holds_beyond_words_does_no_harm(tmp_path: Path) -> None:
+    bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\ntags: [*c, tea]\n"
+    posts, refused = collected(
+        tmp_path / "odd",
+        {
+            "bomb.md": f"---\n{bomb}---\nText.\n",
+            "deep.md": "---\ntitle: " + "[" * 5000 + "\n---\nText.\n",
+            "list.md": "---\ntitle: [a, b]\ndate: yesterday\n---\nText.\n",
+        },
+    )
+    assert posts == {"bomb.md": "bomb", "list.md": "list"}
+    assert refused == {"deep.md": "broken front matter"}
+
+
+def test_a_repository_as_a_zip_file_is_the_same_as_its_clone(tmp_path: Path) -> None:
+    top = tmp_path / "essays-main"
+    posts, refused = collected(top, {"2020/tea.md": "# Tea\n\nText.", "LICENSE.md": "Free."})
+    assert (posts, refused) == ({"2020/tea.md": "Tea"}, {"LICENSE.md": "project document"})
+    with zipfile.ZipFile(tmp_path / "essays-main.zip", "w") as target:
+        for file in top.rglob("*.md"):
+            target.write(file, f"essays-main/{file.relative_to(top)}")
+    assert read(tmp_path / "essays-main.zip") == read(top)

@@ -97,6 +97,22 @@ def test_a_few_pages_or_pages_with_nothing_of_their_own_teach_nothing() -> None:
     assert repeats.learn(trees(lambda n: "<p>The same on every page.</p>", "Blog")) is None
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Thirty minutes.",
+        "30 minutes later the pump failed.",
+        "It broke on 3 May 2020.",
+        "See 200 words on it",
+    ],
+)
+def test_a_short_last_sentence_stays(end: str) -> None:
+    root = page.parse(f"<title>On tea</title><body><article><p>First words.</p><p>{end}</p></article>")
+    assert root is not None
+    url = "https://a.org/tea/"
+    assert extract(root, url, page.read_meta(root, url), None, None).markdown == f"First words.\n\n{end}"
+
+
 def test_a_list_of_links_to_others_is_the_authors_end_and_to_its_own_posts_is_not() -> None:
     root = page.parse(
         "<title>On tea</title><body><article><h1>On tea</h1><p>It is about tea, and it has words.</p><ul>"
