@@ -156,10 +156,10 @@ def grow(folder: Path, posts: int) -> None:
     for number in range(posts):
         body = shown.render("\n\n".join(chance.sample(paragraphs, PARAGRAPHS)))
         head = f"<h1>Entry {number}</h1><time datetime='2020-01-01'>1 January 2020</time>"
-        write(folder / "entry" / str(number), f"<article>{head}<div class='text'>{body}</div></article>")
+        write(folder / "entry" / f"n{number}", f"<article>{head}<div class='text'>{body}</div></article>")
     for first in range(0, posts, LISTED):
         links = "".join(
-            f"<li><a href='/entry/{n}/'>Entry {n}</a>" for n in range(first, min(first + LISTED, posts))
+            f"<li><a href='/entry/n{n}/'>Entry {n}</a>" for n in range(first, min(first + LISTED, posts))
         )
         older = f"<a href='/page/{first // LISTED + 2}/'>older</a>" if first + LISTED < posts else ""
         page = folder if first == 0 else folder / "page" / str(first // LISTED + 1)

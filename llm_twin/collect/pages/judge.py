@@ -15,7 +15,7 @@ _LISTING = re.compile(
     r"^/(?:blog|posts?|writing|articles?|notes|journal|news)/?$",
     re.IGNORECASE,
 )
-_PERIOD = re.compile(r"^(?:/[a-z]+)?/\d{4}(?:/\d{1,2})?/?$", re.IGNORECASE)
+_PERIOD = re.compile(r"^(?:/[a-z]+)?/(?:19|20)\d{2}(?:/\d{1,2})?/?$", re.IGNORECASE)
 _STANDING = re.compile(
     r"/(?:about(?:-me|-us)?|contact|now|uses|colophon|imprint|impressum|privacy(?:-policy)?|terms|subscribe|newsletter|"
     r"projects|portfolio|links|blogroll|resume|cv|hire-me|drafts)(?:\.\w+)?/?$|^/404(?:\.\w+)?/?$",
