@@ -2,8 +2,8 @@
 
 Pages whose full body also stands in the feed are exact examples: the text of the page is matched against the
 feed's, in order; the smallest element that holds all of it is the container, and elements inside the
-container that the feed does not have are the template. Without such a feed, the containers of single pages
-are guessed and vote; what repeats word for word from page to page inside of them is the template.
+container that the feed does not have are the template. Without such a feed, `repeats` learns from the pages
+alone; `guess` is for a page of which nothing was learned.
 """
 
 from __future__ import annotations
