@@ -13,8 +13,9 @@ from statistics import mean
 from typing import Any
 
 from blogs.peers import Reader, peers
+from blogs.score import plain
 from machine import Measured, run
-from truth import Blog, Truth, f1, paragraph_recall, path_of, rendered, serve
+from truth import Blog, Truth, f1, paragraph_recall, path_of, serve
 
 from llm_twin.collect import Library
 from llm_twin.collect import run as collect
@@ -34,7 +35,7 @@ def measure(options: argparse.Namespace) -> Measured:
             report = collect([blog.base], Collect(allow_private=True), library, Silent())
             found = {path_of(p.url): p.markdown for p in library.posts()}
         judged = blog.posts[:: 8 if options.quick else 1]
-        ours = score(judged, {path: rendered(markdown) for path, markdown in found.items()})
+        ours = score(judged, {path: plain(markdown) for path, markdown in found.items()})
         figures = {
             "blog": blog.name,
             "posts": len(judged),

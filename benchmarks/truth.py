@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lxml import html
-from markdown_it import MarkdownIt
+from blogs.score import plain
 
 from llm_twin import sample
 from llm_twin.sample.serve import serving
@@ -64,7 +63,7 @@ def prepare(folder: Path, base: str) -> Blog:
     if not source.is_dir():
         render(folder, base)
         known = sample.posts()
-        posts = [Truth(p.path, p.title, p.date.isoformat(), rendered(p.markdown)) for p in known]
+        posts = [Truth(p.path, p.title, p.date.isoformat(), plain(p.markdown)) for p in known]
         return Blog("sample", base, folder, posts)
     _copy(source / "site", folder, base)
     rows = [json.loads(line) for line in (source / "posts.jsonl").open(encoding="utf-8")]
@@ -91,12 +90,6 @@ def _copy(source: Path, target: Path, base: str) -> None:
 def path_of(url: str) -> str:
     """The path of a collected post's address."""
     return urlsplit(url).path
-
-
-def rendered(markdown: str) -> str:
-    """The text that a reader of the Markdown sees."""
-    shown = MarkdownIt("commonmark").enable("table").enable("strikethrough").render(markdown)
-    return "".join(html.fromstring(f"<div>{shown}</div>").itertext())
 
 
 def tokens(text: str) -> list[str]:
