@@ -25,7 +25,7 @@ DENSE, SPARSE = "dense", "bm25"
 MARK = "complete.json"
 SHARD = "shard"
 CANDIDATES = 50
-RRF_K = 61  # Qdrant counts ranks from 0, so this is the 60 of Cormack, Clarke and Buettcher (SIGIR 2009)
+RRF_K = 60  # Cormack, Clarke and Buettcher (SIGIR 2009)
 BM25_K1, BM25_B = (
     1.2,
     0.75,
@@ -36,6 +36,7 @@ _HNSW_M, _HNSW_EF, _FULL_SCAN_KB = (
     10_000,
 )  # Qdrant's defaults, but a more careful construction (100 there)
 _UPSERT = 512  # points of one update
+_SPARE = 16  # results of a leg beyond those wanted: rows of equal scores longer than this need a second look
 
 
 class EdgeStore:
@@ -105,15 +106,13 @@ class EdgeIndex:
         self._candidates = candidates
 
     def hybrid(self, vector: Vectors, text: str, k: int, where: Filter | None = None) -> list[Ranked]:
-        """Dense and BM25 results fused by reciprocal rank in the engine; vector of shape [dim]."""
-        import qdrant_edge as edge
+        """Dense and BM25 results fused by reciprocal rank; vector of shape [dim].
 
-        depth, condition = max(k, self._candidates), _condition(where)
-        legs = [
-            edge.Prefetch(depth, query, filter=condition) for query in (_nearest(vector), self._words(text))
-        ]
-        fusion: Any = edge.Fusion.Rrf(RRF_K)  # the package's stubs do not know it as a query
-        return self._run(edge.QueryRequest(k, query=fusion, prefetches=legs, with_payload=True))
+        Fused here and not in the engine, which orders equal scores differently in each process: the same
+        question must find the same passages wherever it is asked.
+        """
+        depth = max(k, self._candidates)
+        return reciprocal_rank([self.dense(vector, depth, where), self.sparse(text, depth, where)])[:k]
 
     def dense(self, vector: Vectors, k: int, where: Filter | None = None) -> list[Ranked]:
         """By cosine similarity."""
@@ -137,13 +136,33 @@ class EdgeIndex:
         return edge.Query.Nearest(self._bm25.embed_query(_fold(text)), using=SPARSE)
 
     def _search(self, query: Any, k: int, where: Filter | None) -> list[Ranked]:
+        """The best `k`, equal scores in the order of the chunks.
+
+        The engine cuts a row of equals anywhere, so more are asked for until the row's end is seen.
+        """
         import qdrant_edge as edge
 
-        return self._run(edge.QueryRequest(k, query=query, filter=_condition(where), with_payload=True))
+        limit, condition = k + _SPARE, _condition(where)
+        while True:
+            request = edge.QueryRequest(limit, query=query, filter=condition, with_payload=True)
+            points = self._shard.query(request)
+            if len(points) < limit or min(p.score for p in points) < sorted(p.score for p in points)[-k]:
+                best = sorted(points, key=lambda point: (-point.score, point.id))[:k]
+                return [Ranked(point.payload["chunk_id"], point.score) for point in best]
+            limit *= 4
 
-    def _run(self, request: Any) -> list[Ranked]:
-        found = [Ranked(point.payload["chunk_id"], point.score) for point in self._shard.query(request)]
-        return sorted(found, key=lambda hit: -hit.score)
+
+def reciprocal_rank(legs: Sequence[Sequence[Ranked]]) -> list[Ranked]:
+    """All results of the legs by the sum of 1 / (60 + rank), ranks from 1.
+
+    Cormack, Clarke and Buettcher, Reciprocal Rank Fusion (SIGIR 2009). Equal sums stay in the order in which
+    the legs gave them.
+    """
+    scores: dict[str, float] = {}
+    for leg in legs:
+        for rank, hit in enumerate(leg, start=1):
+            scores[hit.chunk_id] = scores.get(hit.chunk_id, 0.0) + 1 / (RRF_K + rank)
+    return [Ranked(chunk, score) for chunk, score in sorted(scores.items(), key=lambda item: -item[1])]
 
 
 def _fill(folder: Path, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress) -> None:

@@ -113,6 +113,19 @@ def test_hybrid_is_the_papers_rrf_of_both_legs(index: VectorIndex) -> None:
             assert hit.score == pytest.approx(expected[hit.chunk_id], rel=1e-5)
 
 
+def test_equal_scores_keep_the_order_of_the_chunks(tmp_path: Path) -> None:
+    """Whichever way the engine laid them out: five builds of one text repeated, cut in the middle of it."""
+    same = [chunk.model_copy(update={"text": "mud", "context": ""}) for chunk in CHUNKS[:200]]
+    vectors = np.repeat(VECTORS[:1], 200, axis=0)
+    for build in range(5):
+        store = EdgeStore(tmp_path / str(build))
+        store.build("F0001", same, vectors)
+        found = store.open("F0001")
+        first = [chunk.id for chunk in same[:30]]
+        assert ids(found.sparse("mud", 30)) == ids(found.dense(VECTORS[0], 30)) == first
+        assert ids(found.hybrid(VECTORS[0], "mud", 30)) == first
+
+
 def test_hybrid_with_stop_words_only_is_the_dense_order(index: VectorIndex) -> None:
     assert index.sparse("the of and", 5) == []
     assert ids(index.hybrid(VECTORS[9], "the of and", 5)) == ids(index.dense(VECTORS[9], 5))
