@@ -36,6 +36,8 @@ _MOST_COMMENTS = 0.6  # of a page's words; a theme may name the whole page for h
 _USUAL = 0.4  # of the pages, on which a class must be to be of a kind of element
 _HOLDS_NONE = 0.15  # share of own words below which a part is template: excerpts of rare posts look like own
 _TEMPLATE = 0.5  # share of pages that have a text node which is taken away wherever it stands at an end
+_SHOWN = 0.5  # of what a page and few others say: so much of it elsewhere makes that other one a listing
+_SEVERAL = 2  # pages that a listing shows
 _DATE_WORDS = 6  # a longer text with a date in it is a sentence, as is one that ends like a sentence
 _READING_TIME = re.compile(r"\W*\d+\s*(?:min(?:ute)?s?\W*(?:read)?|words?)\W*", re.IGNORECASE)
 _PARTS = frozenset(
@@ -43,6 +45,9 @@ _PARTS = frozenset(
         "div section article aside header footer nav ul ol dl p table figure details form h1 h2 h3 h4 h5 h6"
     )
 )
+
+
+_Node = tuple["HtmlElement", str]  # a text node, squeezed, and the element that it stands in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ def learn(roots: Sequence[HtmlElement]) -> Layout | None:
     """The layout of pages that look like posts; None where they are too few or have nothing in common."""
     if len(roots) < _FEWEST:
         return None
-    read = [(root, list(_nodes(root))) for root in roots]
+    read = _without_listings([(root, list(_nodes(root))) for root in roots])
+    if len(read) < _FEWEST:
+        return None
     seen = Counter(text for _, nodes in read for text in {text for _, text in nodes})
     pages = [_weigh(root, nodes, seen) for root, nodes in read]
     path = _best(pages)
@@ -91,7 +98,7 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def _nodes(root: HtmlElement) -> Iterator[tuple[HtmlElement, str]]:
+def _nodes(root: HtmlElement) -> Iterator[_Node]:
     """The text nodes of a page, squeezed, without what readers wrote."""
     body = root.find("body")
     if body is None:
@@ -102,7 +109,27 @@ def _nodes(root: HtmlElement) -> Iterator[tuple[HtmlElement, str]]:
             yield owner, line
 
 
-def _weigh(root: HtmlElement, nodes: list[tuple[HtmlElement, str]], seen: Counter[str]) -> _Page:
+def _without_listings(read: list[tuple[HtmlElement, list[_Node]]]) -> list[tuple[HtmlElement, list[_Node]]]:
+    """The pages but those that hold most of what several smaller ones say.
+
+    A front page that shows whole posts would make the author's words in all of them look like template.
+    """
+    on = Counter(text for _, nodes in read for text in {text for _, text in nodes})
+    most = max(_FEWEST, _TEMPLATE * len(read))
+    said = [{text: text.count(" ") + 1 for _, text in nodes if on[text] < most} for _, nodes in read]
+    size = [sum(texts.values()) for texts in said]
+
+    def shows(big: int, small: int) -> bool:
+        if not 0 < size[small] < size[big]:
+            return False
+        both = said[big].keys() & said[small].keys()
+        return sum(said[small][text] for text in both) >= _SHOWN * size[small]
+
+    pages = range(len(read))
+    return [read[n] for n in pages if sum(shows(n, other) for other in pages) < _SEVERAL]
+
+
+def _weigh(root: HtmlElement, nodes: list[_Node], seen: Counter[str]) -> _Page:
     own: dict[HtmlElement, int] = defaultdict(int)
     total: dict[HtmlElement, int] = defaultdict(int)
     for owner, text in nodes:
