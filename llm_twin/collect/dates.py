@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
+from itertools import product
 from typing import Any
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
-_WRITTEN = (
-    (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE), "mdy"),
-    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\.?\s+{_MONTH},?\s+(\d{{4}})\b", re.IGNORECASE), "dmy"),
-    (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
-)
+# Whose names for months are known. No two of them disagree on a name; Croatian would ("listopad").
+_LANGUAGES = str.split("en en_GB de de_AT fr es it pt ca nl sv da nb fi pl cs sk hu ro tr ru uk el")
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}[\d:.,]*) ?(UTC|GMT|Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
 _RFC_822 = re.compile(r"(?:[A-Za-z]{3,9}\.?,? ?)?\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4} \d")
+_YEAR = re.compile(r"\d{4}")
 _IN_PATH = re.compile(r"/(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?=[/._-]|$)")
 _EARLIEST, _LATEST = 1980, 2100  # outside of these a number is no year of a post
 _LONGEST = 1000  # characters in which a date is looked for
@@ -55,14 +53,46 @@ def of_utc(moment: Any) -> str | None:
 
 
 def written(text: str) -> str | None:
-    """The first date written out in a text, such as "April 18, 2020" or "18 April 2020"."""
-    for pattern, order in _WRITTEN:
+    """The first date written out in a text: "April 18, 2020", "18. April 2020", "18 de abril de 2020".
+
+    Numbers alone count where their order is certain: 2020-04-18, 18.04.2020, 2020年4月18日.
+    """
+    if not _YEAR.search(text):
+        return None
+    months, patterns = _written()
+    for pattern, order in patterns:
         if match := pattern.search(text):
             fields = dict(zip(order, match.groups(), strict=True))
             month = fields["m"]
-            number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+            number = int(month) if month.isdigit() else months[month.casefold()]
             return _date(int(fields["y"]), number, int(fields["d"]))
     return None
+
+
+@cache
+def _written() -> tuple[dict[str, int], list[tuple[re.Pattern[str], str]]]:
+    """Months by name, in full and abbreviated as the Unicode CLDR has them, and the forms of a date."""
+    from babel import Locale
+
+    names = {"sept": 9}
+    for language in _LANGUAGES:
+        months = Locale.parse(language).months
+        for form, width in product(("format", "stand-alone"), ("wide", "abbreviated")):
+            for number, name in months[form][width].items():
+                if len(plain := name.casefold().rstrip(".")) > 2:
+                    names[plain] = number
+    month = "(" + "|".join(sorted(map(re.escape, names), key=len, reverse=True)) + r")\b\.?"
+    forms = (
+        (rf"\b{month}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", "mdy"),
+        (
+            rf"\b(\d{{1,2}})(?:st|nd|rd|th|er|º|ª)?\.?\s+(?:de\s+|d['’])?{month},?\s+(?:del?\s+)?(\d{{4}})\b",
+            "dmy",
+        ),
+        (r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)", "ymd"),
+        (r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?!\d)", "dmy"),
+        (r"\b(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]", "ymd"),
+    )
+    return names, [(re.compile(form, re.IGNORECASE), order) for form, order in forms]
 
 
 def in_path(path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ _NEAR = 8  # text nodes around a title in which a written-out date is its date
 _HEADER_WORDS = 60  # of a post's header: title, byline, perhaps a line below it; a longer one holds text
 _DATE_WORDS = 6  # a text node of so few that has a date in it says nothing else
 _BYLINE_WORDS = 14  # a block with a date in it is a byline up to this length, a sentence beyond
-_SEPARATOR = re.compile(r"\s+(?:[-|–—·•:»«~]+)\s+")  # between the names of a site and of a post
+_LONG_BYLINE = 24  # the same where it does not end as a sentence does: author, tags, time to read
+_SEPARATOR = re.compile(r"(?:\s+[-|–—·•:»«~]+|:)\s+")  # between the names of a site and of a post
 _DATED = re.compile(r"dt-published|published|entry-date|post-date|pubdate|date", re.IGNORECASE)
 
 
@@ -136,9 +138,14 @@ def _trim(copy: HtmlElement, template: frozenset[str], title: str, url: str) -> 
         remove(copy[-1])
 
 
+def _upwards(element: HtmlElement) -> Iterator[HtmlElement]:
+    yield element
+    yield from element.iterancestors()
+
+
 def _leads_out(owner: HtmlElement, url: str) -> bool:
     """Whether a text is a link to another site, which an author may well end with."""
-    link = next((a for a in [owner, *owner.iterancestors("a")] if a.tag == "a"), None)
+    link = next((a for a in _upwards(owner) if a.tag == "a"), None)
     target = urls.clean(link.get("href") or "", url) if link is not None else None
     return target is not None and not urls.same_site(target, url)
 
@@ -235,17 +242,24 @@ def written_date(root: HtmlElement, title: str) -> str | None:
     page = root.find("body")
     if page is None or not title:
         return None
-    nodes = [(owner, text) for owner, text in texts(page) if text.strip()]
+    nodes = [(owner, text) for owner, text in texts(page) if re.search(r"\w", text)]
     wanted = _plain(title)
     same = [n for n, (_, text) in enumerate(nodes) if _plain(text) == wanted]
-    at = next((n for n in same if block_of(nodes[n][0]).tag in _HEADINGS), next(iter(same), None))
-    if at is None:
+    if not same:
         return None
+    headings = (n for n in same if block_of(nodes[n][0]).tag in _HEADINGS)
+    unlinked = (n for n in same if not any(a.tag == "a" for a in _upwards(nodes[n][0])))
+    at = next(headings, next(unlinked, same[0]))  # a list of recent posts has the title too, as a link
     for owner, text in nodes[at + 1 : at + 1 + _NEAR] + nodes[max(0, at - _NEAR // 2) : at]:
         alone = len(text.split()) <= _DATE_WORDS
-        if (found := dates.written(text)) and (alone or words(block_of(owner)) <= _BYLINE_WORDS):
+        if (found := dates.written(text)) and (alone or _is_byline(block_of(owner))):
             return found
     return None
+
+
+def _is_byline(block: HtmlElement) -> bool:
+    sentence = "".join(block.itertext()).rstrip().endswith((".", "!", "?"))
+    return words(block) <= (_BYLINE_WORDS if sentence else _LONG_BYLINE)
 
 
 def _tags(root: HtmlElement) -> tuple[str, ...]:

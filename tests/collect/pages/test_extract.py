@@ -225,3 +225,20 @@ def test_the_single_page_extractor_is_the_last_resort() -> None:
         f"<p>{'word ' * 30}{n}.</p>" for n in range(5)
     )
     assert draft(text).words > 100
+
+
+def test_a_long_byline_before_the_title_has_the_date() -> None:
+    tags = "<a href='/t/a'>people</a>, <a href='/t/b'>lock</a>"
+    byline = f"<div>Publié le 5 juin 2022 · par Maud Orrick · {tags} · 2 min de lecture</div>"
+    found = draft(f"<title>The lost key</title>{byline}<h1>The lost key</h1><div>{body('keys')}</div>")
+    assert found.published_at == "2022-06-05"
+
+
+def test_a_list_of_recent_posts_does_not_hide_title_and_date() -> None:
+    """Its links have the title before the post has it, and far from any date."""
+    recent = "".join(
+        f"<li><a href='/{n}'>{t}</a></li>" for n, t in enumerate(["The lost key", *"abcdefghij"])
+    )
+    post = f"<div>The lost key</div><div>5 June 2022</div><div>{body('keys')}</div>"
+    found = draft(f"<title>The Board: The lost key</title><ul>{recent}</ul><div>{post}</div>")
+    assert (found.title, found.published_at) == ("The lost key", "2022-06-05")

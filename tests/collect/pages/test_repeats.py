@@ -122,3 +122,22 @@ def test_a_list_of_links_to_others_is_the_authors_end_and_to_its_own_posts_is_no
     url = "https://a.org/tea/"
     found = extract(root, url, page.read_meta(root, url), None, None).markdown
     assert found == "It is about tea, and it has words.\n\n- A friend on tea"
+
+
+def test_a_listing_that_shows_whole_posts_does_not_spoil_what_is_learned() -> None:
+    """Every post stands whole on a page of two as well, so that none of its words is on one page only."""
+
+    def post(n: int) -> str:
+        about = "<p>Ann keeps the lock, and writes about what she sees from it.</p>"
+        return f"<h1>On {NAMES[n]}</h1><div class='text'>{paragraphs(NAMES[n])}</div>{about}"
+
+    def listing(n: int) -> str:
+        both = "".join(
+            f"<div class='entry'><h2>{name}</h2>{paragraphs(name)}</div>" for name in NAMES[n : n + 2]
+        )
+        return f"<main>{both}</main>"
+
+    layout = repeats.learn(trees(post) + [trees(listing)[n] for n in (0, 2, 4)])
+    assert layout
+    assert layout.path[-1].classes == {"text"}
+    assert layout.pages == len(NAMES)
