@@ -108,8 +108,8 @@ class EdgeIndex:
     def hybrid(self, vector: Vectors, text: str, k: int, where: Filter | None = None) -> list[Ranked]:
         """Dense and BM25 results fused by reciprocal rank; vector of shape [dim].
 
-        Fused here and not in the engine, which orders equal scores differently in each process: the same
-        question must find the same passages wherever it is asked.
+        Fused here and not in the engine, which orders equal scores by the shard's layout, another in each
+        build: the same question must find the same passages wherever it is asked.
         """
         depth = max(k, self._candidates)
         return reciprocal_rank([self.dense(vector, depth, where), self.sparse(text, depth, where)])[:k]

@@ -64,7 +64,7 @@ def written(text: str) -> str | None:
         if match := pattern.search(text):
             fields = dict(zip(order, match.groups(), strict=True))
             month = fields["m"]
-            number = int(month) if month.isdigit() else months[month.casefold()]
+            number = int(month) if month.isdigit() else months[_folded(month)]
             return _date(int(fields["y"]), number, int(fields["d"]))
     return None
 
@@ -79,7 +79,7 @@ def _written() -> tuple[dict[str, int], list[tuple[re.Pattern[str], str]]]:
         months = Locale.parse(language).months
         for form, width in product(("format", "stand-alone"), ("wide", "abbreviated")):
             for number, name in months[form][width].items():
-                if len(plain := name.casefold().rstrip(".")) > 2:
+                if len(plain := name.rstrip(".")) > 2:
                     names[plain] = number
     month = "(" + "|".join(sorted(map(re.escape, names), key=len, reverse=True)) + r")\b\.?"
     forms = (
@@ -92,7 +92,13 @@ def _written() -> tuple[dict[str, int], list[tuple[re.Pattern[str], str]]]:
         (r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?!\d)", "dmy"),
         (r"\b(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]", "ymd"),
     )
-    return names, [(re.compile(form, re.IGNORECASE), order) for form, order in forms]
+    by_name = {_folded(name): number for name, number in names.items()}
+    return by_name, [(re.compile(form, re.IGNORECASE), order) for form, order in forms]
+
+
+def _folded(name: str) -> str:
+    """A name without case: as in a pattern that ignores it, the Turkish dotted and dotless i are one."""
+    return name.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def in_path(path: str) -> str | None:

@@ -18,6 +18,10 @@ from llm_twin.collect import dates
         ("18 de abril de 2020", "2020-04-18"),
         ("3 maja 2020", "2020-05-03"),
         ("7 января 2021", "2021-01-07"),
+        ("3 NİSAN 2020", "2020-04-03"),
+        ("19 MAYIS 2020", "2020-05-19"),
+        ("19 Mayıs 2020", "2020-05-19"),
+        ("5 Μαΐου 2020", "2020-05-05"),
         ("05.06.2022", "2022-06-05"),
         ("2022年6月5日", "2022-06-05"),
         ("2022/06/05", "2022-06-05"),
@@ -41,3 +45,11 @@ def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> N
 )
 def test_what_is_no_date_or_no_certain_one_is_none(text: str) -> None:
     assert dates.written(text) is None
+
+
+def test_every_name_that_is_found_is_known_in_any_case() -> None:
+    """A pattern that ignores case takes more for one letter than `lower` does: the Turkish i, the long s."""
+    months, _ = dates._written()
+    for name, number in months.items():
+        for form in (name, name.upper(), name.title(), name.replace("i", "İ"), name.replace("s", "ſ")):
+            assert dates.written(f"5 {form} 2020") in (None, f"2020-{number:02}-05")
