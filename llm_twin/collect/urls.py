@@ -8,6 +8,7 @@ RFC 3986, section 6.2.2 (unreserved characters are not encoded, hex digits are u
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_plus, urljoin, urlsplit, urlunsplit
 
 # What advertisers and senders of newsletters append; none of these chooses another page.
@@ -21,6 +22,8 @@ _TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_")
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|xhtml|php|aspx?)$", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _HALVES = re.compile("[\ud800-\udfff]")  # halves of characters, which JSON can hold and no address can
+_BLANKS = re.compile(r"[\x00-\x20]+")
+_REMEMBERED, _SHORT = 4096, 500  # addresses, characters: the pages of a site have most links in common
 _PORTS = {"http": 80, "https": 443}
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Files that hold no page: asking for them would only cost the author's server.
@@ -41,11 +44,20 @@ def clean(url: str, base: str = "") -> str | None:
         base: the address that a relative `url` stands on.
     """
     url = _HALVES.sub("\ufffd", url)
-    url = re.sub(r"[\x00-\x20]+", "", url) if base else url.strip()
+    url = _BLANKS.sub("", url) if base else url.strip()
     if not url:
         return None
     try:
-        split = urlsplit(urljoin(base, url) if base else url)
+        whole = urljoin(base, url) if base else url
+    except ValueError:  # brackets that hold no IPv6 address
+        return None
+    return _cleaned(whole) if len(whole) <= _SHORT else _cleaned.__wrapped__(whole)
+
+
+@lru_cache(_REMEMBERED)
+def _cleaned(url: str) -> str | None:
+    try:
+        split = urlsplit(url)
         port = split.port
         host = _host(split.hostname or "")
     except ValueError:  # a port that is no number, a broken IPv6 address, a label that is no host name

@@ -106,6 +106,8 @@ def texts(element: HtmlElement, skip: Skip | None = None) -> Iterator[tuple[Html
 
 def words(element: HtmlElement, skip: Skip | None = None) -> int:
     """Number of words of an element's text."""
+    if skip is None and next(element.iter(*NOT_TEXT), None) is None:  # all of it is text: no need to walk
+        return len(" ".join(element.itertext()).split())
     return sum(len(text.split()) for _, text in texts(element, skip))
 
 

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 _REFRESH_TO = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
-MAX_DEPTH = (
-    128  # levels; browsers stop at 512, and the Markdown converter takes 3 frames of Python's 1000 a level
-)
+MAX_DEPTH = 128  # levels; browsers stop at 512, and Python at 1000 frames, a walk's and its caller's
 _PARSER_DEPTH = 2048  # libxml2's bound
 _MOST_TAGS = 200_000  # of a page; a long post has thousands, and each costs microseconds in every pass
 _SNIFF = 1445  # bytes in which binary content is looked for (MIME Sniffing standard, 5.2)
@@ -32,7 +30,10 @@ ARTICLE_TYPES = frozenset(
     {"article", "blogposting", "newsarticle", "techarticle", "socialmediaposting", "report"}
 )
 # One entry on a page: microformats2, and hAtom before it.
-_ENTRIES = tuple(f"//*[contains(concat(' ', @class, ' '), ' {name} ')]" for name in ("h-entry", "hentry"))
+_ENTRIES = tuple(
+    f"//*[contains(@class, '{name}') and contains(concat(' ', @class, ' '), ' {name} ')]"
+    for name in ("h-entry", "hentry")
+)
 LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
 
 
@@ -95,6 +96,8 @@ def tree_of(text: str) -> HtmlElement:
         raise Unreadable("too many elements")
     # huge_tree: libxml2 would else give up at 256 levels, which old pages with unclosed <font>s reach.
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    # lxml.html would call Python for each element that is met, to give forms and labels their own classes.
+    parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=html.HtmlElement))
     try:
         root = html.document_fromstring(cleaned.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
@@ -110,6 +113,8 @@ def tree_of(text: str) -> HtmlElement:
 def _flatten(root: HtmlElement) -> None:
     from lxml import etree
 
+    if not root.xpath("/*" * (MAX_DEPTH + 1)):
+        return
     level, deepest, tops = 0, 0, []
     for event, element in etree.iterwalk(root, events=("start", "end")):
         level += 1 if event == "start" else -1

@@ -61,7 +61,8 @@ def _said(root: HtmlElement) -> int:
 
     Numbers are left out, since a calendar counts on; the names of months and days repeat soon enough.
     """
-    found = root.xpath("body//text()[not(ancestor::a or ancestor::script or ancestor::style)]")
+    said = "body//text()[not(ancestor::a or ancestor::script or ancestor::style)]"
+    found = root.xpath(said, smart_strings=False)
     return hash(" ".join(_WORD.findall("".join(found)[:_COMPARED])))
 
 

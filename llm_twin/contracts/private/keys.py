@@ -98,6 +98,7 @@ _BODY = re.compile(r"[A-Za-z0-9+/=]{38}")
 _BODY_LINES = re.compile(r"(?:\n[ \t>]*[A-Za-z0-9+/=]{16,80}[ \t]*(?=\n|\Z))+")
 
 _NAMED = re.compile(
+    r"(?=[pstae])"  # how the names begin: cheaper to see than what stands before, of which this saves half
     r"(?<!public)(?<!public[_-])(?<!publickey)(?<!public_key_)(?<!key[ -]or[ -])"  # nor a masked one
     r"(?P<name>pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|(?:api|access|auth|private|signing|encryption)[_-]?key)"
     r"[\"'`]?\]?[ \t]{0,3}(?::[ \t]?&?\w{1,20}[ \t]?(?==))?(?::=|=>|==?|:)[ \t]{0,3}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _HYPHEN = "\\-\u2010-\u2013"
+# The first character of a number is looked at first: it is cheaper to see than what stands before it.
 # What may not stand around a number: it would be part of a longer one, of a sum, or of an address.
 _BEFORE = rf"(?<![\w.+/#$€£=&?%{_HYPHEN}])"
 _AFTER = rf"(?![\w/={_HYPHEN}]|[.:,]\d)"
@@ -27,20 +28,23 @@ _SEPARATOR = rf"[ \u00a0.{_HYPHEN}]"
 _FORMS: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (
         re.compile(
-            rf"{_BEFORE}\+\d{{1,3}}(?:{_SEPARATOR}?\(\d{{1,5}}\))?(?:{_SEPARATOR}?\d){{5,14}}+"
+            rf"(?=\+){_BEFORE}\+\d{{1,3}}(?:{_SEPARATOR}?\(\d{{1,5}}\))?(?:{_SEPARATOR}?\d){{5,14}}+"
             rf"(?!\w|{_SEPARATOR}?\d)"
         ),
         None,
     ),
     (
         re.compile(
-            rf"{_BEFORE}(?:1[ .{_HYPHEN}])?(?:\(\d{{3}}\) ?|\d{{3}}[.{_HYPHEN}])"
+            rf"(?=[\d(]){_BEFORE}(?:1[ .{_HYPHEN}])?(?:\(\d{{3}}\) ?|\d{{3}}[.{_HYPHEN}])"
             rf"\d{{3}}[.{_HYPHEN}]\d{{4}}{_AFTER}"
         ),
         "US",
     ),
     (
-        re.compile(rf"{_BEFORE}(?:\(0\d{{2,4}}\)|0\d{{2,4}}) (?:\d{{3,4}} \d{{3,4}}|\d{{6}}){_AFTER}(?! \d)"),
+        re.compile(
+            rf"(?=[0(]){_BEFORE}(?:\(0\d{{2,4}}\)|0\d{{2,4}}) "
+            rf"(?:\d{{3,4}} \d{{3,4}}|\d{{6}}){_AFTER}(?! \d)"
+        ),
         "GB",
     ),
 )
