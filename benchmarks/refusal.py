@@ -74,7 +74,9 @@ def open_sample(folder: Path) -> Retriever:
     embedder, store = SentenceEmbedder(packaged_embedder(), "all-MiniLM-L6-v2"), EdgeStore(folder / "index")
     report = build.run(posts, config, embedder, store, workspace, Silent())
     features = FeatureVersion.open(workspace.features / report.version)
-    return Retriever(features, store.open(report.version), embedder, config.retrieval)
+    return Retriever(
+        features, store.open(report.version, features.manifest.content_id), embedder, config.retrieval
+    )
 
 
 def figures(retriever: Retriever, step: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from llm_twin import compose
+from llm_twin.contracts.ports import EVERYTHING, Filter
 from llm_twin.contracts.records import Answer, Hit, Message
 from llm_twin.contracts.versions import BASE
 
@@ -61,9 +62,14 @@ class Twin:
         """Every model that may be asked for: "base" and all versions."""
         return (BASE, *(entry.version for entry in self._space.registry.entries()))
 
-    def search(self, query: str, k: int = 10, by: Literal["post", "chunk"] = "post") -> list[Hit]:
-        """The best `k` posts (each with its best passage) or passages. Loads no language model."""
-        return self._retrieval().search(query, k, by)
+    def search(
+        self, query: str, k: int = 10, by: Literal["post", "chunk"] = "post", where: Filter = EVERYTHING
+    ) -> list[Hit]:
+        """The best `k` posts (each with its best passage) or passages. Loads no language model.
+
+        `where` restricts the search by post, source, date, language or kind.
+        """
+        return self._retrieval().search(query, k, by, where)
 
     def ask(self, question: str, history: Sequence[Message] = ()) -> Answer:
         """Answer from the author's posts, or say that they do not answer it."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from llm_twin.errors import ConfigError
 
@@ -56,10 +57,19 @@ class Features(Section):
     embedder: str = Field(
         "all-MiniLM-L6-v2", description="The packaged one, a Hugging Face id, or a local path."
     )
+    backend: Literal["auto", "torch-fp32", "torch-bf16", "openvino-bf16", "openvino-int8"] = Field(
+        "auto", description="What runs the embedder; auto measures once and stays with the choice."
+    )
     chunk_tokens: int = Field(
         160, ge=32, le=2048, description="Upper bound of a chunk, in the embedder's tokens."
     )
     min_words: int = Field(30, ge=0, description="Shorter posts are dropped, and reported.")
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...] = Field(
+        (), description="ISO 639-1 codes, as in [en, de]; posts in others are dropped. None means all."
+    )
+    boilerplate: bool = Field(
+        True, description="Take out licences, 'subscribe' and other notes that recur at the edges of posts."
+    )
     mask: bool = Field(
         True,
         description="Mask e-mail addresses, phone numbers, keys and tokens; found and reported either way.",
@@ -69,6 +79,11 @@ class Features(Section):
     )
     min_held_out: int = Field(8, ge=1, description="At least this many posts in test and in validation.")
     tasks: tuple[Literal["write", "rewrite", "answer"], ...] = ("write", "rewrite", "answer")
+    grace_days: float | None = Field(
+        14.0,
+        ge=0,
+        description="Versions replaced so long ago go at the next build if nothing needs them; null: never.",
+    )
 
 
 class Base(Section):
@@ -109,11 +124,43 @@ class Training(Section):
     seed: int = 0
 
 
+class Store(Section):
+    """Where the vectors lie: Qdrant's engine in this process, or a Qdrant server."""
+
+    kind: Literal["edge", "qdrant"] = "edge"
+    url: str | None = Field(None, validate_default=True, description="Of the server: https://host:6333.")
+    api_key_env: str = Field(
+        "LLM_TWIN_QDRANT_API_KEY", description="Environment variable that holds the server's key, if any."
+    )
+    grpc: bool = Field(False, description="Talk gRPC to the server; faster for large versions.")
+    grpc_port: int = Field(6334, ge=1, le=65535)
+    prefix: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="Of the server's collections; by default the workspace's own.",
+    )
+    quantise_above: int | None = Field(
+        100_000, ge=0, description="Versions of more chunks search int8 vectors first; null: none do."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _reachable(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and info.data.get("kind") == "qdrant":
+            raise ValueError("kind qdrant needs the server's address, such as http://localhost:6333")
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("give it as http://host:port or https://host:port; a key goes by api_key_env")
+        return url
+
+
 class Retrieval(Section):
     """What is put before the model."""
 
     k: int = Field(4, ge=1, le=50, description="Passages shown to the model.")
-    candidates: int = Field(50, ge=1, le=1000, description="Results of each leg before fusion.")
+    candidates: int = Field(
+        100, ge=1, le=1000, description="Results of each leg before fusion, and kept after it."
+    )
     refuse_below: float = Field(
         0.5, ge=0, le=1, description="Least confidence that the posts hold an answer."
     )
@@ -147,6 +194,7 @@ class Config(Section):
     features: Features = Features()
     base: Base = Base()
     training: Training = Training()
+    store: Store = Store()
     retrieval: Retrieval = Retrieval()
     generation: Generation = Generation()
     serve: Serve = Serve()

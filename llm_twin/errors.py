@@ -15,6 +15,7 @@ TwinError                     exit 1
 ├── MissingDependency         packaged weights or an optional package; names the exact pip install
 ├── TrainingError             divergence, too few samples
 ├── EngineError               the generation engine did not start or answer
+├── StoreError                the vector store's server did not answer, or refused
 └── GateRefused               exit 3: a measured check said no
 """
 
@@ -94,6 +95,10 @@ class TrainingError(TwinError):
 
 class EngineError(TwinError):
     """The generation engine could not start or did not answer."""
+
+
+class StoreError(TwinError):
+    """The vector store's server did not answer, or refused what it was asked."""
 
 
 class GateRefused(TwinError):

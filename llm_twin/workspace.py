@@ -2,13 +2,15 @@
 
 my-twin/
   twin.yaml             the configuration
+  workspace.id          what tells this workspace from others on a shared server; made when one is used
   library.db            collected posts (SQLite)
-  features/F0001/       sealed feature versions
+  features/F0001/       sealed feature versions, and tombstones of those that were deleted
   index/                vector indexes, derived from the versions
   models/registry.db    versions, aliases, the live pair
   models/<content id>/  sealed adapters
   runs/<run id>/        checkpoints and curves of training runs
   cache/                embeddings, HTTP answers; may be deleted at any time
+  locks/                who writes a part; locks/readers/: who has a feature version open
   chats/, reports/      what chat saved, what eval wrote
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +29,7 @@ from pathlib import Path
 from llm_twin.errors import DiskFull, WorkspaceError, WorkspaceLocked
 
 CONFIG_FILE = "twin.yaml"
+_IDENTITY_WAIT_S = 10.0  # for another process that writes it: milliseconds
 ENVIRONMENT = "LLM_TWIN_WORKSPACE"
 
 
@@ -102,11 +106,21 @@ class Workspace:
         """Evaluation reports."""
         return self.root / "reports"
 
+    def identity(self) -> str:
+        """Twelve hex digits of this workspace's own, which move with it; made at the first call."""
+        file = self.root / "workspace.id"
+        if not file.is_file():
+            with self.lock("identity", wait_s=_IDENTITY_WAIT_S):
+                if not file.is_file():  # another process may have been first
+                    atomic_write(file, secrets.token_hex(6) + "\n")
+        return file.read_text(encoding="utf-8").strip()
+
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the writers' lock of one part ("library", "features", "models", "training") of this workspace.
 
-        The operating system frees it when the process ends, however it ends. Raises WorkspaceLocked at once.
+        The operating system frees it when the process ends, however it ends. Raises WorkspaceLocked at once,
+        or after `wait_s` seconds.
         """
         from filelock import FileLock, Timeout
 
@@ -115,7 +129,7 @@ class Workspace:
             folder.mkdir(parents=True, exist_ok=True)
             lock, owner = FileLock(folder / f"{name}.lock"), folder / f"{name}.pid"
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=wait_s)
             except Timeout:
                 pid = owner.read_text().strip() if owner.is_file() else "unknown"
                 raise WorkspaceLocked(

@@ -1,4 +1,6 @@
-"""Embedder by sentence-transformers: a local folder of weights, or a Hugging Face id.
+"""Embedder by sentence-transformers: a local folder of weights, or a Hugging Face id, in fp32 or bf16.
+
+In fp32 it is the reference that every other backend is checked against.
 
 On a CPU every text goes through the model alone, on one core, and the cores work side by side. Measured
 (MiniLM, texts of 110 words): a core does 18.5 texts a second alone, 16.6 in batches of 8, 12.9 in batches of
@@ -13,7 +15,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from llm_twin.adapters.weights import file_sha256
-from llm_twin.contracts.manifests import digest
+from llm_twin.adapters.embedder_weights import (
+    REFERENCE,
+    Backend,
+    embedder_folder,
+    embedder_id,
+    embedder_name,
+)
+from llm_twin.adapters.side_by_side import side_by_side
 from llm_twin.contracts.ports import Progress, Silent, Vectors
-from llm_twin.errors import MissingDependency
 
-BACKEND = "torch-fp32"
 _BATCH = 64  # texts of one forward pass on an accelerator
 
 
@@ -35,14 +40,18 @@ class SentenceEmbedder:
 
     Attributes:
         name: for people; not part of the identity.
+        backend: "torch-fp32", the reference, or "torch-bf16".
         id: hash of the weights file, the backend and its precision.
         max_tokens: longest text that is not cut, special tokens already taken off.
 
-    All but `name` raise MissingDependency when the weights are not there.
+    All but `name` and `backend` raise MissingDependency when the weights are not there.
     """
 
-    def __init__(self, model: str | Path, name: str, device: str | None = None) -> None:
-        self.name = name
+    def __init__(
+        self, model: str | Path, name: str, backend: Backend = REFERENCE, device: str | None = None
+    ) -> None:
+        self.name = embedder_name(name, backend)
+        self.backend = backend
         self._source = model
         self._device = device
         self._threads = 1  # set when the model is loaded
@@ -50,13 +59,7 @@ class SentenceEmbedder:
     @cached_property
     def id(self) -> str:
         """Identity for caches and manifests, 16 hex digits."""
-        weights = sorted(self._folder.rglob("*.safetensors"))
-        if not weights:
-            raise MissingDependency(
-                f"{self._folder} holds no .safetensors weights",
-                "Choose another features.embedder in twin.yaml",
-            )
-        return digest([BACKEND, *(file_sha256(path) for path in weights)])[:16]
+        return embedder_id(self.backend, self._folder)
 
     @cached_property
     def dim(self) -> int:
@@ -69,13 +72,16 @@ class SentenceEmbedder:
         limit = int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
         return limit - int(self._model.tokenizer.num_special_tokens_to_add(pair=False))
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the model runs on the processor and not on an accelerator."""
+        return bool(self._model.device.type == "cpu")
+
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Rows of unit length, shape [len(texts), dim], float32; one `advance` a text."""
         progress = progress or Silent()
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        work = self._side_by_side if self._model.device.type == "cpu" else self._batched
-        with closing(work(texts, order)) as done:
+        with closing(self._one_by_one(texts) if self.on_cpu else self._batched(texts)) as done:
             for rows, found in done:
                 vectors[rows] = found
                 progress.advance(len(rows))
@@ -85,42 +91,39 @@ class SentenceEmbedder:
         """Length of the text in the model's own tokens, without special tokens."""
         return len(self._counter.encode(text, add_special_tokens=False).ids)
 
-    def _batched(
-        self, texts: Sequence[str], order: Sequence[int]
-    ) -> Generator[tuple[list[int], Vectors], None, None]:
+    def _batched(self, texts: Sequence[str]) -> Generator[tuple[list[int], Vectors], None, None]:
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for first in range(0, len(order), _BATCH):
-            rows = list(order[first : first + _BATCH])
+            rows = order[first : first + _BATCH]
             yield rows, self._encode([texts[i] for i in rows])
 
-    def _side_by_side(
-        self, texts: Sequence[str], order: Sequence[int]
-    ) -> Generator[tuple[list[int], Vectors], None, None]:
+    def _one_by_one(self, texts: Sequence[str]) -> Generator[tuple[list[int], Vectors], None, None]:
         import torch
 
-        workers = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            for row, found in zip(order, workers.map(lambda i: self._encode([texts[i]]), order), strict=True):
-                yield [row], found
+            work = side_by_side(
+                texts, lambda text: self._encode([text]), self._threads, lambda: torch.set_num_threads(1)
+            )
+            with closing(work) as done:
+                for row, found in done:
+                    yield [row], found
         finally:
-            workers.shutdown(cancel_futures=True)
             torch.set_num_threads(self._threads)  # a thread's own setting is the default of later threads
 
     def _encode(self, texts: list[str]) -> Vectors:
+        exact = self.backend == REFERENCE
         found: Vectors = self._model.encode(
-            texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
+            texts, batch_size=len(texts), normalize_embeddings=exact, show_progress_bar=False
         )
-        return found
+        if exact:
+            return found
+        found = found.astype(np.float32)  # a length divided out in bf16 would be off by half a percent
+        unit: Vectors = found / np.linalg.norm(found, axis=1, keepdims=True)
+        return unit
 
     @cached_property
     def _folder(self) -> Path:
-        folder = Path(self._source)
-        if folder.is_dir():
-            return folder
-        if isinstance(self._source, Path):
-            raise MissingDependency(
-                f"There is no embedder in {folder}", "Correct features.embedder in twin.yaml"
-            )
-        return _from_hub(self._source)
+        return embedder_folder(self._source)
 
     @cached_property
     def _counter(self) -> Any:
@@ -132,44 +135,27 @@ class SentenceEmbedder:
 
     @cached_property
     def _model(self) -> Any:
-        # The tokenizer's own threads and the model's would fight for the same cores.
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
 
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            model = SentenceTransformer(str(self._folder), device=self._device, local_files_only=True).eval()
-        finally:
-            if bars:
-                logging.enable_progress_bar()
+        model = load_reference(self._folder, self._device)
+        if self.backend != REFERENCE:
+            model = model.bfloat16()
         self._threads = torch.get_num_threads()
         model.encode("", show_progress_bar=False)  # settles the tokenizer's padding before threads share it
         return model
 
 
-def _from_hub(model: str) -> Path:
-    """The folder of a Hugging Face id: the local copy, else a download. Raises MissingDependency."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def load_reference(folder: Path, device: str | None = None) -> Any:
+    """The SentenceTransformer of a folder in fp32 and evaluation mode; silent, and no hub is asked."""
+    # The tokenizer's own threads and the model's would fight for the same cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
-    other_formats = ["onnx/*", "openvino/*", "*.bin", "*.h5", "*.ot", "*.msgpack"]
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
-        return Path(snapshot_download(model, ignore_patterns=other_formats, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass  # not fetched before
-    except HFValidationError:
-        raise MissingDependency(
-            f"The embedder {model!r} is neither a folder nor a Hugging Face id",
-            "Correct features.embedder in twin.yaml",
-        ) from None
-    try:
-        return Path(snapshot_download(model, ignore_patterns=other_formats))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise MissingDependency(
-            f"The embedder {model!r} could not be downloaded ({reason})",
-            "Use features.embedder: all-MiniLM-L6-v2, which comes as a package",
-        ) from error
+        return SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    finally:
+        if bars:
+            logging.enable_progress_bar()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llm_twin.cli import show
+from llm_twin.cli import describe, show
 from llm_twin.cli.options import FeatureVersion, Json, Set, Workspace, space
 
 features = typer.Typer(
@@ -31,7 +31,6 @@ def build(workspace: Workspace = None, overrides: Set = None, as_json: Json = Fa
 
     with show.progress(as_json) as progress:
         report = compose.build_features(space(workspace, overrides), progress)
-    dropped = [f"  dropped {post}: {reason}" for post, reason in report.dropped]
     private = (
         f"{in_words(report.private)}{'' if report.masked else ' not'} masked, " if report.private else ""
     )
@@ -41,8 +40,10 @@ def build(workspace: Workspace = None, overrides: Set = None, as_json: Json = Fa
         f"{report.version}{'' if report.created else ' (nothing changed)'}: {report.posts} posts, "
         f"{report.chunks} chunks ({report.embedded} embedded, {report.reused} reused), "
         f"{report.samples} samples, {private}{report.seconds:.1f} s.",
-        *dropped,
     )
+    left_out = [] if as_json else describe.left_out(report)
+    if left_out:
+        show.table(("left out", "number", "for example"), left_out)
 
 
 @features.command("list")
@@ -83,16 +84,8 @@ def show_version(
     opened = space(workspace, overrides)
     manifest = compose.feature_version(opened, version).manifest
     models = [e.version for e in opened.registry.entries() if e.features == manifest.version]
-    splits = {name: len(posts) for name, posts in manifest.splits.items()}
     show.result(
-        manifest.model_dump(mode="json") | {"models": models},
-        as_json,
-        f"{manifest.version}  {manifest.content_id}",
-        f"built {manifest.created_at}, parent {manifest.parent or 'none'}",
-        f"counts {manifest.counts}, splits {splits}",
-        f"embedder {manifest.embedder.name} ({manifest.embedder.id[:12]}), "
-        f"prompt {manifest.prompt.version} as {manifest.prompt.author!r}",
-        f"models trained on it: {', '.join(models) or 'none'}",
+        manifest.model_dump(mode="json") | {"models": models}, as_json, *describe.version(manifest, models)
     )
 
 
@@ -104,15 +97,36 @@ def diff(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """The posts that entered, left and changed between two versions."""
+    """What entered, left and changed between two versions: posts, samples, settings."""
+    from dataclasses import asdict
+
     from llm_twin import compose
 
     opened = space(workspace, overrides)
     before, after = compose.feature_version(opened, old), compose.feature_version(opened, new)
     found = compose.diff_features(before, after)
     titles = {i: p.title for version in (before, after) for i, p in version.posts.items()}
-    lines = [f"{what:8} {post}  {titles[post]}" for what, ids in found.items() for post in ids]
-    show.result(dict(found), as_json, *(lines or ["The same posts stand in both."]))
+    show.result(asdict(found), as_json, *describe.difference(found, titles))
+
+
+@features.command()
+def gc(
+    older_than: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DAYS", help="Days since the next version was built. [twin.yaml]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")] = False,
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Delete old versions that no model and no reader needs; each build does so too."""
+    from dataclasses import asdict
+
+    from llm_twin import compose
+
+    found = compose.collect_old_features(space(workspace, overrides), older_than, dry_run)
+    show.result(asdict(found) | {"dry_run": dry_run}, as_json, *describe.collected(found, dry_run))
 
 
 @features.command()
@@ -129,7 +143,7 @@ def doctor(
     version = compose.feature_version(space(workspace, overrides), features)
     problems = compose.check_features(version)
     lines = [] if problems else [f"{version.name}: {len(version.samples)} samples, no problem found."]
-    for sample in version.samples[:: max(1, len(version.samples) // 5)][:5]:
+    for sample in compose.feature_examples(version):
         lines.append(f"\n[{sample.task}] {sample.messages[-1].content}\n--> {sample.completion}")
     show.result({"version": version.name, "problems": problems}, as_json, *lines)
     if problems:

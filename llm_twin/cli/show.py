@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from llm_twin.contracts.ports import Progress
+    from llm_twin.contracts.records import Hit
 
 
 class Bars:
@@ -82,6 +83,32 @@ def result(value: dict[str, Any], as_json: bool, *lines: str) -> None:
     else:
         for line in lines:
             print(line)
+
+
+def excerpt(hit: Hit, width: int = 160) -> str:
+    """The part of the passage where most of the query's words stand, on one line; bold on a terminal."""
+    import sys
+
+    from rich.console import Console
+    from rich.text import Text
+
+    first = max(hit.matches, key=lambda m: (_within(hit, m[0], width), -m[0]), default=(0, 0))[0]
+    start = hit.text.rfind(" ", 0, max(0, first - width // 8)) + 1 if first > width // 2 else 0
+    end = len(hit.text) if len(hit.text) <= start + width else hit.text.rfind(" ", start, start + width)
+    shown = Text(hit.text[start:end].replace("\n", " "))
+    for begin, stop in hit.matches:
+        if start <= begin and stop <= end:
+            shown.stylize("bold", begin - start, stop - start)
+    shown = Text("… " if start else "") + shown + Text(" …" if end < len(hit.text) else "")
+    console = Console(file=sys.stdout, width=2 * width, soft_wrap=True)
+    with console.capture() as printed:
+        console.print(shown, end="")
+    return printed.get()
+
+
+def _within(hit: Hit, start: int, width: int) -> int:
+    """Different words of the query in so many characters from `start`."""
+    return len({hit.text[a:b].lower() for a, b in hit.matches if start <= a and b <= start + width})
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -27,18 +28,48 @@ def search(
     query: str,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many results.")] = 5,
     by: Annotated[str, typer.Option("--by", help="post or chunk.")] = "post",
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="HOST", help="Only posts of this site."),
+    ] = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind: post or note.")
+    ] = None,
+    languages: Annotated[
+        list[str] | None, typer.Option("--language", metavar="CODE", help="Only this language, such as en.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only posts of this day or later.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only posts of this day or earlier.")
+    ] = None,
     features: FeatureVersion = "live",
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """Retrieval alone: the passages that a question finds."""
+    from llm_twin.contracts.ports import Filter
+    from llm_twin.contracts.records import Kind
+
     if by not in ("post", "chunk"):
         raise typer.BadParameter(f"{by!r} is neither post nor chunk", param_hint="--by")
+    if wrong := set(kinds or ()) - set(get_args(Kind)):
+        raise typer.BadParameter(
+            f"{min(wrong)!r} is none of {', '.join(get_args(Kind))}", param_hint="--kind"
+        )
+    where = Filter(
+        sources=frozenset(s.lower() for s in sources or ()),
+        kinds=frozenset(kind for kind in get_args(Kind) if kind in (kinds or ())),
+        languages=frozenset(code.lower() for code in languages or ()),
+        since=since.date().isoformat() if since else None,
+        until=until.date().isoformat() if until else None,
+    )
     with _twin(workspace, overrides, "base", features) as twin:
-        hits = twin.search(query, k, by="post" if by == "post" else "chunk")
+        hits = twin.search(query, k, by="post" if by == "post" else "chunk", where=where)
     lines = [
-        f"{n}. {hit.title} ({(hit.published_at or 'undated')[:10]})  {hit.url}\n   {_excerpt(hit.text)}"
+        f"{n}. {hit.title} ({(hit.published_at or 'undated')[:10]})  {hit.url}\n   {show.excerpt(hit)}"
         for n, hit in enumerate(hits, start=1)
     ]
     show.result({"hits": [h.model_dump(mode="json") for h in hits]}, as_json, *(lines or ["Nothing found."]))
@@ -167,11 +198,6 @@ def sources(answer: Answer) -> str:
         f"{answer.tokens} tokens at {answer.tokens_per_s:.0f}/s"
     )
     return "\n" + "\n".join(lines)
-
-
-def _excerpt(text: str, width: int = 160) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
 
 
 def _read(file: Path) -> str:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from llm_twin.compose.embedding import embedder
 from llm_twin.compose.fit import check_fit
-from llm_twin.compose.parts import embedder, vector_store
+from llm_twin.compose.parts import vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.manifests import FeatureManifest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import EmptyStore, MismatchError
+from llm_twin.errors import EmptyStore, MismatchError, WorkspaceLocked
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
     from llm_twin.collect import CollectReport
     from llm_twin.collect.library import Library
+    from llm_twin.contracts.records import Sample
     from llm_twin.feature import FeatureReport
+    from llm_twin.feature.diff import Diff
+    from llm_twin.feature.gc import Collected
 
 
 def open_library(space: Twinspace) -> Library:
@@ -52,10 +57,15 @@ def build_features(space: Twinspace, progress: Progress | None = None) -> Featur
         raise EmptyStore("No posts have been collected", "Collect some: llm-twin collect https://your.blog")
     with open_library(space) as library:
         posts = library.posts()
-    report = room.run(
-        posts, space.config, embedder(space), vector_store(space), space.workspace, progress or Silent()
-    )
+    progress = progress or Silent()
+    made_by = embedder(space, progress=progress)
+    report = room.run(posts, space.config, made_by, vector_store(space), space.workspace, progress)
     _follow_features(space, feature_version(space, report.version))
+    if report.created and space.config.features.grace_days is not None:
+        with suppress(WorkspaceLocked):  # another build has begun; it collects when it ends
+            gone = collect_old_features(space).gone
+            if gone:
+                progress.say(f"Collected {', '.join(gone)}, which nothing needs any more.")
     return report
 
 
@@ -73,13 +83,16 @@ def _follow_features(space: Twinspace, version: FeatureVersion) -> None:
 
 
 def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:
-    """A feature version by name, "latest" or "live". Raises EmptyStore, VersionNotFound, IntegrityError."""
+    """A feature version by name, "latest" or "live"; it is not collected while the object lives.
+
+    Raises VersionNotFound, IntegrityError.
+    """
     from llm_twin.feature import store
 
     if name == "live":
         live = space.registry.live()
         name = live.features if live else "latest"
-    return FeatureVersion.open(store.resolve(space.workspace.features, name))
+    return store.open_version(space.workspace, name)
 
 
 def list_features(space: Twinspace) -> list[FeatureManifest]:
@@ -89,11 +102,37 @@ def list_features(space: Twinspace) -> list[FeatureManifest]:
     return store.list_versions(space.workspace.features)
 
 
-def diff_features(old: FeatureVersion, new: FeatureVersion) -> dict[str, list[str]]:
-    """Post ids by what became of them: entered, left, changed."""
-    from llm_twin.feature import store
+def diff_features(old: FeatureVersion, new: FeatureVersion) -> Diff:
+    """What entered, left and changed, in posts and in samples, and which settings differ."""
+    from llm_twin.feature.diff import diff
 
-    return store.diff(old.manifest, new.manifest)
+    return diff(old, new)
+
+
+def collect_old_features(
+    space: Twinspace, grace_days: float | None = None, dry_run: bool = False
+) -> Collected:
+    """Delete the feature versions that no model and no reader needs, once their grace is over.
+
+    By default the grace of the configuration; where that is null, none. Raises WorkspaceLocked.
+    """
+    from llm_twin.feature import gc
+
+    wanted = {entry.features: f"{entry.version} was trained on it" for entry in space.registry.entries()}
+    for pair, why in reversed(
+        [*zip(space.registry.pairs(), ("live", "a rollback leads to it"), strict=False)]
+    ):
+        wanted[pair.features] = why
+    if grace_days is None:
+        grace_days = space.config.features.grace_days or 0
+    return gc.run(space.workspace, vector_store(space), wanted, grace_days, dry_run)
+
+
+def feature_examples(version: FeatureVersion) -> list[Sample]:
+    """Five samples for a person to read, of each task."""
+    from llm_twin.feature import doctor
+
+    return doctor.examples(version)
 
 
 def check_features(version: FeatureVersion) -> list[str]:

@@ -1,39 +1,36 @@
-"""Which concrete part stands behind each port: embedder, vector store, base model, engine."""
+"""Which concrete part stands behind each port: vector store, base model, engine; embedder: `embedding`."""
 
 from __future__ import annotations
 
-from functools import cache
+import os
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.space import Twinspace
-from llm_twin.contracts.ports import ChatTokenizer, Embedder, Engine, VectorStore
+from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorStore
 from llm_twin.contracts.versions import ModelVersion
 from llm_twin.errors import EngineError
 
 if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel
 
-PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
-
-
-@cache
-def _embedder(model: str) -> Embedder:
-    from llm_twin.adapters.sentence_embedder import SentenceEmbedder
-    from llm_twin.adapters.weights import packaged_embedder
-
-    return SentenceEmbedder(packaged_embedder() if model == PACKAGED_EMBEDDER else model, model)
-
-
-def embedder(space: Twinspace) -> Embedder:
-    """The embedder of the configuration; loaded at its first use and shared in this process."""
-    return _embedder(space.config.features.embedder)
-
 
 def vector_store(space: Twinspace) -> VectorStore:
-    """Where the vectors lie: Qdrant's engine in this process, in the workspace."""
-    from llm_twin.adapters.edge import EdgeStore
+    """Where the vectors lie: Qdrant's engine in this process, in the workspace; or a Qdrant server.
 
-    return EdgeStore(space.workspace.index)
+    Raises StoreError where the server's key would travel unencrypted, MissingDependency.
+    """
+    wanted, candidates = space.config.store, space.config.retrieval.candidates
+    if wanted.kind == "edge":
+        from llm_twin.adapters.edge import EdgeStore
+
+        return EdgeStore(space.workspace.index, candidates, wanted.quantise_above)
+    from llm_twin.adapters.qdrant_calls import connect
+    from llm_twin.adapters.qdrant_server import QdrantServerStore
+
+    assert wanted.url is not None  # the configuration saw to it
+    calls = connect(wanted.url, os.environ.get(wanted.api_key_env), wanted.grpc, wanted.grpc_port)
+    prefix = wanted.prefix or f"llm-twin-{space.workspace.identity()}"
+    return QdrantServerStore(calls, prefix, candidates, wanted.quantise_above)
 
 
 def base_model(space: Twinspace) -> BaseModel:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_twin.compose.embedding import embedder
 from llm_twin.compose.fit import check_fit
-from llm_twin.compose.parts import base_model, embedder, engine, vector_store
+from llm_twin.compose.parts import base_model, engine, vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.config import Config
 from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorIndex
@@ -71,10 +72,9 @@ def open_session(space: Twinspace, models: Sequence[str], features: FeatureVersi
 
 def open_retriever(space: Twinspace, features: FeatureVersion) -> tuple[VectorIndex, Retriever]:
     """Retrieval alone over one feature version; the index is rebuilt from the version where it is missing."""
+    from llm_twin.feature.index import open_index
     from llm_twin.inference.retrieve import Retriever
 
-    store = vector_store(space)
-    if not store.has(features.name):
-        store.build(features.name, list(features.chunks.values()), features.vectors)
-    index = store.open(features.name)
-    return index, Retriever(features, index, embedder(space), space.config.retrieval)
+    index = open_index(features, vector_store(space), space.workspace)
+    made_by = embedder(space, features.manifest.embedder)
+    return index, Retriever(features, index, made_by, space.config.retrieval)

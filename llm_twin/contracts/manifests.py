@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import Field
+
 from llm_twin.contracts.records import Record, Split
 from llm_twin.errors import IntegrityError, VersionNotFound
 
@@ -58,12 +60,35 @@ class Manifest(Record):
 
 
 class FeatureManifest(Manifest):
-    """Seal of a feature version. `posts` maps post id to revision; `splits` names the posts of each split."""
+    """Seal of a feature version. `posts` maps post id to revision; `splits` names the posts of each split.
+
+    `statistics` (see `feature.statistics`) follow from the content and are no part of its id, so that a
+    figure more in a later release makes no new version.
+    """
 
     posts: dict[str, str]
     splits: dict[Split, tuple[str, ...]]
     embedder: PartId
     counts: dict[str, int]
+    statistics: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def _not_content(self) -> set[str]:
+        return {"statistics"}
+
+
+class Tombstone(Record):
+    """What stays of a feature version that was deleted, so that lineage still resolves. Its number is spent.
+
+    `gone_at` is ISO 8601 in UTC; `reason` is for people.
+    """
+
+    version: str
+    content_id: str
+    created_at: str
+    parent: str | None
+    gone_at: str
+    reason: str
 
 
 class ModelManifest(Manifest):

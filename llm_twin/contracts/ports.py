@@ -5,14 +5,14 @@ Rooms receive these as arguments and never construct them; only `compose` picks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_twin.contracts.records import Chunk, Message
+from llm_twin.contracts.records import Chunk, Kind, Message, Post
 
 Vectors = NDArray[np.float32]
 
@@ -74,10 +74,25 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Restricts a search. Empty fields restrict nothing."""
+    """Restricts a search. Empty fields restrict nothing.
+
+    Attributes:
+        posts, without_posts: post ids that alone, or never, are found.
+        sources: hosts of the posts' addresses ("nullprogram.com").
+        kinds, languages: as `Post` names them.
+        since, until: ISO dates ("2021-04-18"), both inclusive; an undated post meets neither.
+    """
 
     posts: frozenset[str] = frozenset()
     without_posts: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    kinds: frozenset[Kind] = frozenset()
+    languages: frozenset[str] = frozenset()
+    since: str | None = None
+    until: str | None = None
+
+
+EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +120,29 @@ class VectorIndex(Protocol):
 
 
 class VectorStore(Protocol):
-    """Builds and opens indexes, one for each feature version."""
+    """Builds and opens indexes, one for each feature version.
+
+    An index belongs to a content (`content_id`): what was built of another under the same name is not there.
+    """
 
     def build(
-        self, version: str, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress = ...
+        self,
+        version: str,
+        content_id: str,
+        chunks: Sequence[Chunk],
+        vectors: Vectors,
+        posts: Mapping[str, Post],
+        progress: Progress = ...,
     ) -> None:
-        """Index all chunks under this name; complete or not visible. Vectors of shape [len(chunks), dim]."""
+        """Index all chunks under this name; complete or not visible; replaces what is there.
 
-    def has(self, version: str) -> bool:
-        """Whether a complete index of this version is there."""
+        Vectors of shape [len(chunks), dim]; `posts` by id holds those that the chunks are of.
+        """
 
-    def open(self, version: str) -> VectorIndex:
+    def has(self, version: str, content_id: str) -> bool:
+        """Whether a complete index of this content is there."""
+
+    def open(self, version: str, content_id: str) -> VectorIndex:
         """Open a complete index. Raises VersionNotFound."""
 
     def drop(self, version: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from llm_twin.contracts.records import Span
@@ -52,6 +52,11 @@ def _parser() -> MarkdownIt:
 
 def blocks(markdown: str) -> list[Block]:
     """The top-level blocks in order, with spans that exclude surrounding blank lines."""
+    return list(_blocks(markdown))
+
+
+@lru_cache(maxsize=1024)  # a build asks ten times for the blocks of each post
+def _blocks(markdown: str) -> tuple[Block, ...]:
     starts = [0]
     for line in markdown.split("\n"):  # not splitlines: the parser knows no other line end
         starts.append(starts[-1] + len(line) + 1)
@@ -64,7 +69,7 @@ def blocks(markdown: str) -> list[Block]:
         end = start + len(markdown[start:end].rstrip())
         level = int(token.tag[1]) if kind == "heading" else 0
         found.append(Block(kind, start, end, level))
-    return found
+    return tuple(found)
 
 
 def prose_spans(markdown: str) -> list[Span]:

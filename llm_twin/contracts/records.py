@@ -32,6 +32,8 @@ class Post(Record):
         published_at: ISO 8601 date or date-time, or None where the source gives none.
         markdown: the body without its title; what the author wrote and nothing else.
         revision: sha256 of title and markdown; another revision is another text.
+        language: ISO 639-1 code of the text ("en"), set when a feature version is built; None before, and
+            where it cannot be told.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Post(Record):
     kind: Kind = "post"
     author: str | None = None
     tags: tuple[str, ...] = ()
+    language: str | None = None
 
     @staticmethod
     def id_of(canonical_url: str) -> str:
@@ -61,6 +64,7 @@ class Chunk(Record):
     Attributes:
         id: "<post id>:<ordinal>".
         start, end: span in the post's markdown; `text` equals `markdown[start:end]`.
+        quoted: spans of the post's markdown inside this one that are the words of others.
         context: title > headings > date; put before the text for dense and sparse retrieval alike.
     """
 
@@ -71,6 +75,7 @@ class Chunk(Record):
     end: int
     text: str
     context: str
+    quoted: tuple[Span, ...] = ()
 
     @property
     def indexed_text(self) -> str:
@@ -109,6 +114,7 @@ class Hit(Record):
         score: the fused rank score; comparable within one result list only.
         cosine: cosine similarity of the query and this chunk, in [-1, 1].
         start, end: span of `text` in the post's markdown.
+        matches: spans in `text` of the words that the query holds too, in any of their forms.
     """
 
     post_id: str
@@ -121,6 +127,7 @@ class Hit(Record):
     end: int
     score: float
     cosine: float
+    matches: tuple[Span, ...] = ()
 
 
 class Citation(Record):

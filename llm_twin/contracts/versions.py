@@ -11,7 +11,7 @@ features/F0001/                      models/<content id>/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -45,17 +45,21 @@ def read_lines(kind: type[R], path: Path) -> list[R]:
 
 @dataclass(frozen=True)
 class FeatureVersion:
-    """A sealed feature version, read lazily. Order of `chunks` and rows of `vectors` agree."""
+    """A sealed feature version, read lazily. Order of `chunks` and rows of `vectors` agree.
+
+    `hold` is what keeps its files from being collected; it is kept for as long as this object lives.
+    """
 
     folder: Path
     manifest: FeatureManifest
+    hold: object = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, folder: Path) -> FeatureVersion:
+    def open(cls, folder: Path, hold: object = None) -> FeatureVersion:
         """Open and verify. Raises VersionNotFound, IntegrityError."""
         manifest = FeatureManifest.model_validate_json(read_manifest(folder))
         verify(folder, manifest.files)
-        return cls(folder, manifest)
+        return cls(folder, manifest, hold)
 
     @property
     def name(self) -> str:

@@ -5,27 +5,33 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from llm_twin.config import Config
-from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, PartId, PromptId, file_hash
-from llm_twin.contracts.ports import Embedder, Progress, Vectors, VectorStore
+from llm_twin.contracts.manifests import FeatureManifest
+from llm_twin.contracts.ports import Embedder, Progress, VectorStore
 from llm_twin.contracts.private import Kind
-from llm_twin.contracts.prompts import PROMPT_VERSION
-from llm_twin.contracts.records import Chunk, Post, Sample, Split
-from llm_twin.contracts.versions import CHUNKS, EMBEDDINGS, POSTS, SAMPLES, write_lines
+from llm_twin.contracts.records import Post
+from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore
+from llm_twin.feature import boilerplate, receipt
 from llm_twin.feature import samples as training_samples
+from llm_twin.feature.boilerplate import Removed
 from llm_twin.feature.chunk import chunk
 from llm_twin.feature.clean import clean_post
 from llm_twin.feature.dedup import Dropped, select
 from llm_twin.feature.embed import CACHE, embed
+from llm_twin.feature.index import ensure_index, sweep_indexes
+from llm_twin.feature.language import with_language
+from llm_twin.feature.near import related
 from llm_twin.feature.privacy import guard
-from llm_twin.feature.split import split
-from llm_twin.feature.store import latest, next_name
-from llm_twin.workspace import Workspace, atomic_folder, sweep
+from llm_twin.feature.seal import Content, seal
+from llm_twin.feature.split import by_age, split
+from llm_twin.feature.store import latest
+from llm_twin.workspace import Workspace, sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,9 @@ class FeatureReport:
         masked: whether those were masked in all that was made.
         dropped: (post id, reason) of the posts that did not enter.
         remarks: what the person should know, one sentence each.
+        boilerplate: the recurring notes that were taken out of posts.
+        alike: groups of post ids that are no repeats, but so alike that they lie in one split.
+        quoting: number of posts that hold words of others, which are found and cited but never learnt.
     """
 
     version: str
@@ -52,19 +61,9 @@ class FeatureReport:
     seconds: float
     dropped: tuple[Dropped, ...]
     remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    posts: list[Post]
-    splits: dict[Split, tuple[str, ...]]
-    chunks: list[Chunk]
-    vectors: Vectors
-    samples: list[Sample]
-
-
-class _Unchanged(Exception):
-    """The content equals that of the newest version, so that the folder being built is given up."""
+    boilerplate: tuple[Removed, ...]
+    alike: tuple[tuple[str, ...], ...]
+    quoting: int
 
 
 def run(
@@ -83,11 +82,19 @@ def run(
     began = time.monotonic()
     with workspace.lock("features"):
         sweep(workspace.features)
-        sweep(workspace.index)
-        chosen, dropped = _select(posts, config)
-        guarded = guard(chosen, config.features.mask)
+        sweep(workspace.cache)
+        sweep_indexes(workspace)
+        key, newest = receipt.inputs(posts, config, embedder), latest(workspace.features)
+        known = _known(newest, key, store, workspace, progress) if newest else None
+        if known:
+            return replace(known, seconds=round(time.monotonic() - began, 3))
+        progress.start("select")
+        selected = _select(posts, config)
+        guarded = guard(selected.posts, config.features.mask)
         kept = guarded.posts
-        splits, few = split(kept, config.features.test_share, config.features.min_held_out)
+        groups = related([post.markdown for post in kept])
+        alike = tuple(tuple(kept[place].id for place in group) for group in groups)
+        splits, few = split(kept, config.features.test_share, config.features.min_held_out, alike)
         remarks = tuple(filter(None, (few, guarded.remark)))
         for remark in remarks:
             progress.say(remark)
@@ -101,95 +108,65 @@ def run(
         samples = training_samples.build(
             kept, splits, chunks, made.vectors, config.author.name, config.features.tasks
         )
-        content = _Content(kept, splits, chunks, made.vectors, samples)
-        version, created = _seal(content, config, embedder, store, workspace.features)
-        if not store.has(version):
-            progress.start("index", len(chunks))
-            store.build(version, chunks, made.vectors, progress)
-    return FeatureReport(
-        version=version,
-        created=created,
-        posts=len(kept),
-        chunks=len(chunks),
-        samples=len(samples),
-        embedded=made.embedded,
-        reused=made.reused,
-        private=guarded.counts,
-        masked=guarded.masked,
-        seconds=round(time.monotonic() - began, 3),
-        dropped=tuple(dropped),
-        remarks=remarks,
-    )
+        content = Content(kept, splits, chunks, made.vectors, samples)
+        manifest, created = seal(content, config, embedder, store, workspace, progress)
+        report = FeatureReport(
+            version=manifest.version,
+            created=created,
+            posts=len(kept),
+            chunks=len(chunks),
+            samples=len(samples),
+            embedded=made.embedded,
+            reused=made.reused,
+            private=guarded.counts,
+            masked=guarded.masked,
+            seconds=round(time.monotonic() - began, 3),
+            dropped=tuple(selected.dropped),
+            remarks=remarks,
+            boilerplate=tuple(selected.removed),
+            alike=alike,
+            quoting=len({c.post_id for c in chunks if c.quoted}),
+        )
+        receipt.write(workspace.cache, key, manifest.content_id, asdict(report))
+    return report
 
 
-def _select(posts: Sequence[Post], config: Config) -> tuple[list[Post], list[Dropped]]:
+class _Selected(NamedTuple):
+    posts: list[Post]
+    dropped: list[Dropped]
+    removed: list[Removed]
+
+
+def _select(posts: Sequence[Post], config: Config) -> _Selected:
     if not posts:
         raise EmptyStore("There are no posts to build features from", "Collect some: llm-twin collect SOURCE")
-    kept, dropped = select([clean_post(post) for post in posts], config.features.min_words)
+    wanted = config.features
+    cleaned, removed = by_age(clean_post(post) for post in posts), list[Removed]()
+    if wanted.boilerplate:
+        cleaned, removed = boilerplate.remove(cleaned)
+    kept, dropped = select([with_language(post) for post in cleaned], wanted.min_words, wanted.languages)
     if not kept:
         reasons = ", ".join(f"{n} x {reason}" for reason, n in Counter(r for _, r in dropped).most_common(3))
         raise EmptyStore(
             f"None of the {len(posts)} posts can be used ({reasons})",
-            "Collect more, or lower features.min_words in twin.yaml",
+            "Collect more, or change features.min_words or features.languages in twin.yaml",
         )
-    return kept, dropped
+    return _Selected(kept, dropped, removed)
 
 
-def _seal(
-    content: _Content, config: Config, embedder: Embedder, store: VectorStore, features: Path
-) -> tuple[str, bool]:
-    """(name, whether it is new)."""
-    newest, name = latest(features), next_name(features)
-    store.drop(name)  # an index left over from a deleted version of this name would not fit
+def _known(
+    newest: FeatureManifest, key: str, store: VectorStore, workspace: Workspace, progress: Progress
+) -> FeatureReport | None:
+    """The report of the newest version where it was built from these very inputs, its index there again."""
+    kept = receipt.read(workspace.cache, key, newest.content_id)
     try:
-        with atomic_folder(features / name) as folder:
-            _write(content, folder)
-            manifest = _manifest(content, config, embedder, folder, name, newest)
-            if newest and newest.content_id == manifest.content_id:
-                raise _Unchanged
-            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except _Unchanged:
-        assert newest is not None
-        return newest.version, False
-    return name, True
+        report = _REPORT.validate_python(kept)
+    except ValidationError:
+        return None
+    for remark in report.remarks:
+        progress.say(remark)
+    ensure_index(FeatureVersion(workspace.features / newest.version, newest), store, workspace, progress)
+    return replace(report, version=newest.version, created=False, embedded=0, reused=report.chunks)
 
 
-def _write(content: _Content, folder: Path) -> None:
-    from safetensors.numpy import save_file
-
-    write_lines(folder / POSTS, content.posts)
-    write_lines(folder / CHUNKS, content.chunks)
-    write_lines(folder / SAMPLES, content.samples)
-    save_file({"embeddings": content.vectors}, folder / EMBEDDINGS)
-
-
-def _manifest(
-    content: _Content,
-    config: Config,
-    embedder: Embedder,
-    folder: Path,
-    name: str,
-    newest: FeatureManifest | None,
-) -> FeatureManifest:
-    tasks = Counter(sample.task for sample in content.samples)
-    manifest = FeatureManifest(
-        version=name,
-        content_id="",
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        parent=newest.version if newest else None,
-        # The embedder is named by its hash below: the path it was loaded from is not content.
-        parameters=config.features.model_dump(mode="json", exclude={"embedder"}),
-        prompt=PromptId(version=PROMPT_VERSION, author=config.author.name),
-        files={path.name: file_hash(path) for path in sorted(folder.iterdir())},
-        posts={post.id: post.revision for post in content.posts},
-        splits=content.splits,
-        embedder=PartId(name=embedder.name, id=embedder.id),
-        counts={
-            "posts": len(content.posts),
-            "chunks": len(content.chunks),
-            "samples": len(content.samples),
-            **{task: tasks[task] for task in config.features.tasks},
-        },
-    ).sealed()
-    assert isinstance(manifest, FeatureManifest)
-    return manifest
+_REPORT = TypeAdapter(FeatureReport)

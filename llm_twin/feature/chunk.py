@@ -14,6 +14,7 @@ from itertools import takewhile
 from llm_twin.contracts.ports import Embedder
 from llm_twin.contracts.prose import Block, blocks
 from llm_twin.contracts.records import Chunk, Post
+from llm_twin.feature.quoted import quoted, within
 
 Count = Callable[[str], int]
 _CONTEXT_SHARE = 4  # the context line takes at most a quarter of what the model reads
@@ -45,6 +46,7 @@ def chunk(post: Post, embedder: Embedder, chunk_tokens: int) -> list[Chunk]:
     text, count = post.markdown, embedder.count_tokens
     limit = min(chunk_tokens, embedder.max_tokens - embedder.max_tokens // _CONTEXT_SHARE)
     packed = _pack(_units(text, count, limit), limit)
+    others = quoted(text)
     return [
         Chunk(
             id=f"{post.id}:{ordinal}",
@@ -54,6 +56,7 @@ def chunk(post: Post, embedder: Embedder, chunk_tokens: int) -> list[Chunk]:
             end=group[-1].end,
             text=text[group[0].start : group[-1].end],
             context=_context(post, group[0].path, count, embedder.max_tokens // _CONTEXT_SHARE),
+            quoted=within(others, group[0].start, group[-1].end),
         )
         for ordinal, group in enumerate(packed)
     ]

@@ -3,14 +3,14 @@
 Three tasks. write: a post from its title. rewrite: a paragraph from plain notes, which teaches the voice.
 answer: a paragraph from a question and passages, among them the one that holds it. Nothing is drawn at
 random: what looks like chance is a hash of ids, so the same posts give the same samples. Test posts give
-none.
+none, and neither does a block that is quoted, or that stands word for word in a post held out for later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,21 @@ from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.prose import PROSE, Block, blocks, join, prose
 from llm_twin.contracts.records import Chunk, Message, Post, Sample, Span, Split, Task
 from llm_twin.feature.chunk import heading_text
+from llm_twin.feature.dedup import text_hash
+from llm_twin.feature.near import BLOCK_WORDS, words
 from llm_twin.feature.notes import notes, plain, wordy
 from llm_twin.feature.questions import question
+from llm_twin.feature.quoted import overlaps, quoted
 
-WRITE_WORDS = 900  # of a post's prose; about what a training sequence of 1,024 tokens can hold, and some more
+# Of a completion, least and most. The most of a post is about what a training sequence of 1,024 tokens can
+# hold, and some more.
+WRITE_WORDS = (10, 900)
 PARAGRAPH_WORDS = (30, 200)
+TASK_WORDS: Mapping[Task, tuple[int, int]] = {
+    "write": WRITE_WORDS,
+    "rewrite": PARAGRAPH_WORDS,
+    "answer": PARAGRAPH_WORDS,
+}
 ANSWERS_A_POST = 3
 _PASSAGES = (2, 4)
 _GOLD = 2  # chunks of the paragraph's own post that are shown at most
@@ -36,6 +46,15 @@ class _Paragraph:
     text: str
     heading: str  # of its section, "" before the first one
     leads: bool  # first paragraph of its section
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A post, the blocks of it that may be targets, and of those the paragraphs of the right length."""
+
+    post: Post
+    prose: list[Block]
+    paragraphs: list[_Paragraph]
 
 
 @dataclass(frozen=True)
@@ -65,49 +84,111 @@ def build(
     by_id = {post.id: post for post in posts}
     library = _library(by_id, splits["train"], chunks, vectors)
     made: list[Sample] = []
-    names: tuple[Split, ...] = ("train", "validation")
-    for split in names:
-        for post in (by_id[i] for i in splits[split]):
-            found = list(_paragraphs(post))
-            if "write" in tasks:
-                made += _write(post, split, author)
-            if "rewrite" in tasks:
-                made += _rewrite(post, split, author, found, library.vocabulary)
-            if "answer" in tasks:
-                made += _answer(post, split, author, found, library)
+    for split, source in _sources(by_id, splits):
+        if "write" in tasks:
+            made += _write(source, split, author)
+        if "rewrite" in tasks:
+            made += _rewrite(source, split, author, library.vocabulary)
+        if "answer" in tasks:
+            made += _answer(source, split, author, library)
     return made
 
 
-def _write(post: Post, split: Split, author: str) -> Iterator[Sample]:
+def most(posts: Mapping[str, Post], splits: Mapping[Split, Sequence[str]]) -> dict[Task, int]:
+    """How many training samples of each task the posts can give at most.
+
+    Notes that say too little make fewer of the task "rewrite".
+    """
+    found = [source for split, source in _sources(posts, splits) if split == "train"]
+    return {
+        "write": sum(bool(_written(source)) for source in found),
+        "rewrite": sum(len(source.paragraphs) for source in found),
+        "answer": sum(len(_leading(source)) for source in found),
+    }
+
+
+def _sources(
+    posts: Mapping[str, Post], splits: Mapping[Split, Sequence[str]]
+) -> Iterator[tuple[Split, _Source]]:
+    """The posts of training and validation, without the blocks that a split held out for later holds too."""
+    order: tuple[Split, ...] = ("train", "validation", "test")
+    later = {
+        split: {
+            text_hash(posts[i].markdown[b.start : b.end])
+            for other in order[place + 1 :]
+            for i in splits[other]
+            for b in blocks(posts[i].markdown)
+        }
+        for place, split in enumerate(order)
+    }
+    for split in order[:-1]:
+        for post in (posts[i] for i in splits[split]):
+            yield split, _source(post, later[split])
+
+
+def _source(post: Post, later: Container[str]) -> _Source:
+    others = quoted(post.markdown)
+    kept: list[Block] = []
+    found: list[_Paragraph] = []
+    heading, leads = "", True
+    for block in blocks(post.markdown):
+        text = post.markdown[block.start : block.end]
+        span = (block.start, block.end)
+        if block.kind == "heading":
+            heading, leads = heading_text(text), True
+            kept.append(block)
+        elif block.kind in PROSE and not overlaps(others, [span]) and not _repeated(text, later):
+            kept.append(block)
+            if _is_prose(block, text):
+                found.append(_Paragraph(span, join(post.markdown, [span]), heading, leads))
+                leads = False
+    return _Source(post, kept, found)
+
+
+def _repeated(text: str, later: Container[str]) -> bool:
+    """Whether the block stands in a later split; short ones ("And the result:") do so by chance."""
+    return len(words(text)) >= BLOCK_WORDS and text_hash(text) in later
+
+
+def _write(source: _Source, split: Split, author: str) -> Iterator[Sample]:
+    spans = _written(source)
+    if spans:
+        yield _sample(source.post, split, "write", prompts.write(author, source.post.title), spans)
+
+
+def _written(source: _Source) -> list[Span]:
+    """The first blocks of the post's prose, as many as one sample holds; none where they say too little."""
+    least, most_words = WRITE_WORDS
     taken: list[Block] = []
-    words = 0
-    for block in (b for b in blocks(post.markdown) if b.kind in PROSE):
-        words += len(post.markdown[block.start : block.end].split())
-        if taken and words > WRITE_WORDS:
+    number = 0
+    for block in source.prose if source.post.title else ():
+        number += len(source.post.markdown[block.start : block.end].split())
+        if number > most_words:
             break
         taken.append(block)
     while taken and taken[-1].kind == "heading":  # nothing would follow it
         taken.pop()
-    if taken and post.title:
-        yield _sample(
-            post, split, "write", prompts.write(author, post.title), [(b.start, b.end) for b in taken]
-        )
+    spans = [(block.start, block.end) for block in taken]
+    return spans if len(join(source.post.markdown, spans).split()) >= least else []
 
 
-def _rewrite(
-    post: Post, split: Split, author: str, found: Sequence[_Paragraph], vocabulary: frozenset[str]
-) -> Iterator[Sample]:
-    for paragraph in found:
+def _rewrite(source: _Source, split: Split, author: str, vocabulary: frozenset[str]) -> Iterator[Sample]:
+    for paragraph in source.paragraphs:
         noted = notes(paragraph.text, vocabulary)
         if noted:
-            yield _sample(post, split, "rewrite", prompts.rewrite(author, noted), [paragraph.span])
+            yield _sample(source.post, split, "rewrite", prompts.rewrite(author, noted), [paragraph.span])
 
 
-def _answer(
-    post: Post, split: Split, author: str, found: Sequence[_Paragraph], library: _Library
-) -> Iterator[Sample]:
-    leading = [p for p in found if p.leads and wordy(p.heading or post.title)] if post.title else []
-    for paragraph in leading[:ANSWERS_A_POST]:
+def _leading(source: _Source) -> list[_Paragraph]:
+    """The paragraphs that answer what the title or a heading asks about."""
+    title = source.post.title
+    leading = [p for p in source.paragraphs if p.leads and wordy(p.heading or title)] if title else []
+    return leading[:ANSWERS_A_POST]
+
+
+def _answer(source: _Source, split: Split, author: str, library: _Library) -> Iterator[Sample]:
+    post = source.post
+    for paragraph in _leading(source):
         key = f"{post.id}:{paragraph.span[0]}"
         passages = _passages(post, paragraph.span, key, library)
         asked = question(post.title, paragraph.heading, key, library.vocabulary)
@@ -137,22 +218,10 @@ def _passages(post: Post, span: Span, key: str, library: _Library) -> list[promp
     return [prompts.Passage(source.title, source.published_at, c.text) for source, c in sources]
 
 
-def _paragraphs(post: Post) -> Iterator[_Paragraph]:
-    heading, leads = "", True
-    for block in blocks(post.markdown):
-        if block.kind == "heading":
-            heading, leads = heading_text(post.markdown[block.start : block.end]), True
-        elif _is_prose(post.markdown, block):
-            span = (block.start, block.end)
-            yield _Paragraph(span, join(post.markdown, [span]), heading, leads)
-            leads = False
-
-
-def _is_prose(markdown: str, block: Block) -> bool:
+def _is_prose(block: Block, text: str) -> bool:
     """Whether the block is a paragraph of the right length and of words (unfenced code parses as one too)."""
-    text = markdown[block.start : block.end]
-    least, most = PARAGRAPH_WORDS
-    if block.kind != "paragraph" or text.startswith("[^") or not least <= len(text.split()) <= most:
+    low, high = PARAGRAPH_WORDS
+    if block.kind != "paragraph" or text.startswith("[^") or not low <= len(text.split()) <= high:
         return False
     return wordy(plain(text))
 

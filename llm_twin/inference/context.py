@@ -123,4 +123,4 @@ def _with_passages(
 
 def cite(number: int, hit: Hit) -> Citation:
     """A hit under the number it has in the prompt."""
-    return Citation(number=number, **hit.model_dump(exclude={"published_at", "score", "cosine"}))
+    return Citation(number=number, **hit.model_dump(include=set(Citation.model_fields)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from llm_twin.contracts.records import Span
 
@@ -31,6 +32,14 @@ def content_words(text: str) -> list[str]:
     return [stem(w) for w in words if w not in STOP]
 
 
+def matches(text: str, query: str) -> tuple[Span, ...]:
+    """Spans of the words of `text` that carry a subject of `query`, in any of their forms."""
+    wanted = set(content_words(query))
+    straight = text.replace("’", "'")
+    return tuple(m.span() for m in _WORD.finditer(straight) if wanted.intersection(content_words(m.group())))
+
+
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """A light stem, so that "locks", "locked" and "locking" meet.
 

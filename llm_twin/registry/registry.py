@@ -155,6 +155,11 @@ class Registry:
         rows = self._rows(_LIVE)
         return Pair(*rows[0]) if rows else None
 
+    def pairs(self) -> list[Pair]:
+        """The live pair, then those before it to which rollbacks lead, newest first."""
+        rows = self._rows("SELECT model, features FROM live WHERE undone = 0 ORDER BY id DESC")
+        return [Pair(*row) for row in rows]
+
     def switch(self, pair: Pair, reason: str, expected: Pair | None) -> bool:
         """Make `pair` live if `expected` still is (compare and swap); False where another was first."""
         with self._write() as db:

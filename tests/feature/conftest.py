@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,25 +42,35 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.built: dict[str, list[str]] = {}
+        self.contents: dict[str, str] = {}
         self.builds = 0
 
     def build(
-        self, version: str, chunks: Sequence[Chunk], vectors: Vectors, progress: Progress | None = None
+        self,
+        version: str,
+        content_id: str,
+        chunks: Sequence[Chunk],
+        vectors: Vectors,
+        posts: Mapping[str, Post],
+        progress: Progress | None = None,
     ) -> None:
         assert len(chunks) == len(vectors)
+        assert {chunk.post_id for chunk in chunks} <= set(posts)
         self.built[version] = [chunk.id for chunk in chunks]
+        self.contents[version] = content_id
         self.builds += 1
 
-    def has(self, version: str) -> bool:
-        return version in self.built
+    def has(self, version: str, content_id: str) -> bool:
+        return self.contents.get(version) == content_id
 
-    def open(self, version: str) -> MemoryStore:
-        if version not in self.built:
+    def open(self, version: str, content_id: str) -> MemoryStore:
+        if not self.has(version, content_id):
             raise VersionNotFound(f"no index {version}")
         return self
 
     def drop(self, version: str) -> None:
         self.built.pop(version, None)
+        self.contents.pop(version, None)
 
     def hybrid(self, vector: Vectors, text: str, k: int, where: object = None) -> list[Ranked]:
         return []
@@ -71,6 +81,14 @@ class MemoryStore:
         return None
 
 
+_MANNERS = """slowly quietly gladly soon twice again early late gently firmly plainly surely rarely often
+barely nearly fairly kindly calmly briskly drily coldly warmly meekly boldly sadly wisely neatly idly duly
+oddly partly mainly mostly merely simply truly wholly fully daily weekly yearly lightly heavily softly loudly
+deeply freely openly badly nicely keenly vainly grimly wryly gravely promptly readily steadily bravely
+"""
+MANNERS = _MANNERS.split()
+
+
 def make_post(
     number: int,
     markdown: str | None = None,
@@ -78,17 +96,19 @@ def make_post(
     date: str | None = "",
     kind: str = "post",
 ) -> Post:
-    """A post whose text depends on its number alone."""
+    """A post whose text depends on its number alone, and of which no five words in a row stand in another."""
     title = f"Lock number {number}" if title is None else title
     if markdown is None:
         paragraphs = []
         for part in range(4):
-            salt = hashlib.sha256(f"{number}:{part}".encode()).hexdigest()[:6]
+            digest = hashlib.sha256(f"{number}:{part}".encode())
+            w = [MANNERS[byte % len(MANNERS)] for byte in digest.digest()]
             paragraphs.append(
-                f"I didn't open gate {salt} before breakfast on {part + 3} May, because Captain Yarrow "
-                f"had {number + 2} boxes of walnuts aboard the barge; she wouldn't wait, and the paddles "
-                f"were stiff with frost -- so we drank tea in the hut until the river fell to "
-                f"{part}.{number} m and the geese had gone."
+                f"I didn't {w[0]} open gate {digest.hexdigest()[:6]} before breakfast {w[1]} on {part + 3} "
+                f"May, because {w[2]} Captain Yarrow {w[3]} had {number + 2} boxes of {w[4]} walnuts aboard "
+                f"the {w[5]} barge; she wouldn't {w[6]} wait, and the {w[7]} paddles were stiff {w[8]} with "
+                f"frost {w[9]} -- so we drank tea {w[10]} in the hut {w[11]} until the river fell to {w[12]} "
+                f"{part}.{number} m and {w[13]} the geese had gone."
             )
         markdown = f"{paragraphs[0]}\n\n{paragraphs[1]}\n\n## The gate\n\n{paragraphs[2]}\n\n{paragraphs[3]}"
     url = f"https://lock.example/{number}/"

@@ -17,6 +17,7 @@ from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, IntegrityError, WorkspaceLocked
 from llm_twin.feature import run
+from llm_twin.feature.doctor import check
 from llm_twin.feature.store import list_versions
 from llm_twin.workspace import Workspace
 
@@ -62,7 +63,7 @@ def test_a_version_holds_what_went_in(space: Workspace, post: Make, embedder: An
     assert (manifest.embedder.name, manifest.embedder.id) == ("hash", "hash-1")
     assert manifest.parameters["chunk_tokens"] == 90
     assert (report.chunks, report.samples) == (manifest.counts["chunks"], manifest.counts["samples"])
-    assert list(version.posts.values()) == posts
+    assert list(version.posts.values()) == [p.model_copy(update={"language": "en"}) for p in posts]
     assert [p.id for p in version.split("test")] == [p.id for p in posts[-8:]]
     assert len(version.samples) == report.samples
     expected = embedder.embed([c.indexed_text for c in version.chunks.values()])
@@ -133,15 +134,15 @@ def test_an_interrupted_build_leaves_nothing_half_made_and_continues(
     posts = [post(n) for n in range(30)]
     with pytest.raises(KeyboardInterrupt):
         run(posts, Config(), embedder, store, space, StopsAt(stage, steps))
-    assert [m.version for m in list_versions(space.features)] == (["F0001"] if stage == "index" else [])
+    assert list_versions(space.features) == []
     assert not store.built
     known = len(embedder.seen)
     report = run(posts, Config(), embedder, store, space, Silent())
     assert report.version == "F0001"
-    assert report.created is (stage != "index")
+    assert report.created
     assert report.reused == {"chunk": 0, "embed": 32}.get(stage, report.chunks)
     assert len(embedder.seen) == known + report.embedded
-    assert store.has("F0001")
+    assert "F0001" in store.built
     assert FeatureVersion.open(space.features / "F0001").manifest.counts["posts"] == 30
     assert [p.name for p in space.features.iterdir()] == ["F0001"]
 
@@ -162,7 +163,7 @@ def test_a_missing_index_is_rebuilt(space: Workspace, post: Make, embedder: Any,
     run(posts, Config(), embedder, store, space, Silent())
     store.drop("F0001")
     assert not run(posts, Config(), embedder, store, space, Silent()).created
-    assert store.has("F0001")
+    assert "F0001" in store.built
 
 
 def test_an_index_left_by_a_deleted_version_is_not_used(
@@ -171,6 +172,51 @@ def test_an_index_left_by_a_deleted_version_is_not_used(
     store.built["F0001"] = ["stale:0"]
     run([post(n) for n in range(4)], Config(), embedder, store, space, Silent())
     assert store.built["F0001"] == list(FeatureVersion.open(space.features / "F0001").chunks)
+
+
+def test_what_is_left_out_is_reported_and_never_learnt(
+    space: Workspace, post: Make, embedder: Any, store: Any
+) -> None:
+    note = "If you enjoyed this, [subscribe to my letter](https://lock.example/letter)."
+    posts = [post(n, f"{post(n).markdown}\n\n{note}") for n in range(30)]
+    posts[3] = post(3, f"{post(3).markdown}\n\n> A letter from Bram, word for word.\n\n{note}")
+    again = post(40, posts[3].markdown.replace("frost", "ice"))
+    german = "Der Fluss ist in der Nacht gefallen, und ich habe den Stand ins Buch geschrieben. " * 4
+    config = load(overrides=["features.languages=[en]"])
+    report = run([*posts, again, post(41, german)], config, embedder, store, space, Silent())
+    assert [gone for gone, _ in report.dropped] == [again.id, post(41).id]
+    assert report.dropped[0][1].startswith(f"near-duplicate of {posts[3].id} (Jaccard 0.")
+    assert report.dropped[1][1] == "in de, not in features.languages"
+    assert [(r.text, len(r.posts)) for r in report.boilerplate] == [(note, 31)]
+    assert (report.quoting, report.alike) == (1, ())
+    version = FeatureVersion.open(space.features / "F0001")
+    assert not [p.id for p in version.posts.values() if "subscribe" in p.markdown]
+    assert [c.post_id for c in version.chunks.values() if c.quoted] == [posts[3].id]
+    assert not [s.id for s in version.samples if "letter" in s.completion]
+
+
+def test_notes_stay_where_that_is_asked_for(space: Workspace, post: Make, embedder: Any, store: Any) -> None:
+    note = "If you enjoyed this, [subscribe to my letter](https://lock.example/letter)."
+    posts = [post(n, f"{post(n).markdown}\n\n{note}") for n in range(9)]
+    config = load(overrides=["features.boilerplate=false"])
+    assert run(posts, config, embedder, store, space, Silent()).boilerplate == ()
+    found = FeatureVersion.open(space.features / "F0001").posts.values()
+    assert [p.markdown for p in found] == [p.markdown for p in posts]
+
+
+def test_posts_that_are_alike_stay_and_lie_in_one_split(
+    space: Workspace, post: Make, embedder: Any, store: Any
+) -> None:
+    posts = [post(n) for n in range(40)]
+    old, new = post(2).markdown.split("\n\n"), post(39).markdown.split("\n\n")
+    posts[39] = post(39, "\n\n".join([*old[:2], *new[2:]]))
+    report = run(posts, Config(), embedder, store, space, Silent())
+    assert report.dropped == ()
+    assert report.alike == ((posts[2].id, posts[39].id),)
+    version = FeatureVersion.open(space.features / "F0001")
+    assert {posts[2].id, posts[39].id} <= set(version.manifest.splits["train"])
+    assert [p.id for p in version.split("test")] == [p.id for p in posts[31:39]]
+    assert check(version) == []
 
 
 def test_few_posts_are_remarked(space: Workspace, post: Make, embedder: Any, store: Any) -> None:

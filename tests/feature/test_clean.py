@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_twin.contracts.prose import blocks
 from llm_twin.contracts.records import Post
+from llm_twin.feature.boilerplate import remove
 from llm_twin.feature.clean import clean, clean_post
 
 VOICE = "'’‘\"“”—–-…*_!?;:,.()#>`"
@@ -35,6 +36,22 @@ def test_voice_survives(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_cleaned_once_and_for_all(text: str) -> None:
     assert clean(clean(text)) == clean(text)
+
+
+@given(st.lists(st.tuples(TEXTS, st.booleans()), min_size=3, max_size=8))
+def test_voice_survives_the_removal_of_notes(texts: list[tuple[str, bool]]) -> None:
+    """What is left without the notes is letter for letter what the author wrote, in as many paragraphs."""
+    note = "Licensed under CC0, [like all here](https://lock.example/licence)."
+    posts = []
+    for number, (text, noted) in enumerate(texts):
+        body = f"Gate {chr(97 + number)} stays open\n\n{clean(text)}\n\nSo it stays".replace("(", " ")
+        url = f"https://lock.example/{number}"
+        whole = f"{body}\n\n{note}" if noted else body
+        posts.append(Post(id=url, url=url, title="", published_at=None, markdown=whole, revision=""))
+    for post, left in zip(posts, remove(posts)[0], strict=True):
+        body = post.markdown.removesuffix(f"\n\n{note}")
+        assert left.markdown in (post.markdown, body)
+        assert paragraphs(left.markdown) >= paragraphs(body)
 
 
 def test_line_ends_and_trailing_blanks() -> None:

@@ -122,3 +122,39 @@ def test_code_without_a_fence_is_no_target(post: Make, embedder: Any) -> None:
     found, _, _ = make([post(1, f"{code}\n\n{post(2).markdown}")], embedder, ("rewrite", "answer"))
     assert found
     assert not [s for s in found if "int x" in s.completion]
+
+
+def test_quotations_and_letters_are_no_target(post: Make, embedder: Any) -> None:
+    letter = "Keeper. " + "What I do is I stop there and take off my hat, and the hen comes out to look. " * 3
+    text = f'{post(1).markdown}\n\nA reader sent this:\n\n"{letter.strip()}"\n\n> {letter}'
+    found, _, _ = make([post(1, text), *(post(n) for n in range(2, 12))], embedder)
+    assert [s for s in found if s.post_id == post(1).id]
+    assert not [s for s in found if "take off my hat" in s.completion]
+
+
+def test_what_stands_in_a_post_held_out_for_later_is_not_learnt(post: Make, embedder: Any) -> None:
+    shared = post(50).markdown.split("\n\n")[0]
+    posts = [post(n) for n in range(30)]
+    for n in (2, 17, 29):  # one post of each split
+        posts[n] = post(n, f"{posts[n].markdown}\n\n{shared}")
+    found, splits, _ = make(posts, embedder)
+    assert [name for n in (2, 17, 29) for name, ids in splits.items() if posts[n].id in ids] == list(splits)
+    assert not [s for s in found if shared in s.completion]
+    alone, _, _ = make([*posts[:17], post(17), *posts[18:29], post(29)], embedder)
+    assert {s.task for s in alone if shared in s.completion} == {"write", "rewrite"}
+
+
+def test_too_little_or_too_much_prose_is_no_post_to_write(post: Make, embedder: Any) -> None:
+    code = "    x = 1\n" * 40
+    posts = [post(1, f"See below.\n\n{code}"), post(2, "word " * 901), *(post(n) for n in range(3, 12))]
+    found, _, _ = make(posts, embedder, ("write",))
+    assert not [s for s in found if s.post_id in (posts[0].id, posts[1].id)]
+    assert found
+
+
+def test_no_more_samples_are_made_than_the_posts_give(made: Any, author: list[Post]) -> None:
+    found, splits, _ = made
+    possible = samples.most({p.id: p for p in author}, splits)
+    for task in TASKS:
+        number = sum(s.task == task and s.split == "train" for s in found)
+        assert 0.9 * possible[task] <= number <= possible[task]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 
 from llm_twin.config import Config
+from llm_twin.contracts.manifests import Tombstone
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.errors import VersionNotFound
-from llm_twin.feature import run
-from llm_twin.feature.store import diff, latest, list_versions, next_name, resolve
+from llm_twin.feature import gc, run
+from llm_twin.feature.hold import holders
+from llm_twin.feature.store import latest, list_versions, next_name, open_version, resolve, tombstones
 from llm_twin.workspace import Workspace
 
 Make = Callable[..., Post]
@@ -67,7 +70,39 @@ def test_a_number_is_never_given_twice(features: Path) -> None:
     assert next_name(features) == "F0003"
 
 
-def test_diff(features: Path, post: Make) -> None:
-    a, b = list_versions(features)
-    assert diff(a, b) == {"entered": [post(5).id], "left": [post(0).id], "changed": [post(1).id]}
-    assert diff(b, b) == {"entered": [], "left": [], "changed": []}
+def test_a_tombstone_tells_what_went(features: Path, store: Any) -> None:
+    oldest = list_versions(features)[0]
+    gc.remove(Workspace(features.parent), store, oldest, "a post in it was forgotten")
+    (stone,) = tombstones(features)
+    assert (stone.version, stone.content_id) == ("F0001", oldest.content_id)
+    with pytest.raises(VersionNotFound, match=r"F0001 is gone since 20.*a post in it was forgotten.*F0002"):
+        resolve(features, "F0001")
+
+
+def test_a_tombstone_beside_its_version_counts_for_nothing(features: Path) -> None:
+    stone = Tombstone(
+        version="F0001", content_id="0", created_at="", parent=None, gone_at="2026-01-01", reason="collected"
+    )
+    (features / "F0001.gone.json").write_text(stone.model_dump_json())
+    assert tombstones(features) == []
+    assert resolve(features, "F0001") == features / "F0001"
+
+
+def test_an_opened_version_is_held_until_it_is_dropped(features: Path) -> None:
+    space = Workspace(features.parent)
+    version = open_version(space, "latest")
+    assert version.name == "F0002"
+    assert (holders(space, "F0001"), holders(space, "F0002")) == ([], [os.getpid()])
+    del version
+    assert holders(space, "F0002") == []
+    assert not list((space.root / "locks" / "readers").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_version_in_a_folder_that_may_only_be_read_opens(features: Path) -> None:
+    locks = features.parent / "locks"
+    locks.chmod(0o500)
+    try:
+        assert open_version(Workspace(features.parent), "F0001").name == "F0001"
+    finally:
+        locks.chmod(0o700)

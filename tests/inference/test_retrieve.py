@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from doubles import ExactIndex, HashEmbedder
+from doubles import ExactIndex, HashEmbedder, post, seal
 
 from llm_twin.config import Config, Retrieval
 from llm_twin.contracts.ports import Filter
@@ -32,7 +34,26 @@ def test_by_post_gives_each_post_once_with_its_best_chunk(retriever: Retriever) 
     by_post = retriever.search(query, 3)
     assert len({h.post_id for h in by_post}) == len(by_post) == 3
     for hit in by_post:
-        assert hit == next(h for h in by_chunk if h.post_id == hit.post_id)
+        best = max((h for h in by_chunk if h.post_id == hit.post_id), key=lambda h: h.cosine)
+        assert hit.chunk_id == best.chunk_id
+
+
+def test_of_two_posts_the_one_that_comes_back_to_the_words_is_first(
+    tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    mention = "The harbour was quiet. We bought a lantern and walked home along the quay in the rain."
+    about = "A lantern needs a trimmed wick. " + "The lantern on the landing burns oil. " * 4
+    features = seal(tmp_path / "F0001", [post("Harbour", mention), post("Lamps", about)], embedder)
+    index = ExactIndex(list(features.chunks.values()), features.vectors)
+    retriever = Retriever(features, index, embedder, Retrieval())
+    assert [h.title for h in retriever.search("lantern", 2)] == ["Lamps", "Harbour"]
+
+
+def test_the_words_that_a_hit_shares_with_the_query_are_marked(retriever: Retriever) -> None:
+    hit = retriever.search("mending kettles", 1)[0]
+    marked = {hit.text[a:b].lower() for a, b in hit.matches}
+    assert marked
+    assert all(word.startswith(("mend", "kettle")) for word in marked)
 
 
 def test_a_filter_keeps_a_post_out(retriever: Retriever, posts: list[Post]) -> None:

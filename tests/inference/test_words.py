@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_twin.inference.words import content_words, sentences, stem
+from llm_twin.inference.words import content_words, matches, sentences, stem
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_sentences_hold_everything_but_white_space(text: str) -> None:
     assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
     assert all(a < b for a, b in spans)
     assert spans == sorted(spans)
+
+
+def test_matches_are_the_querys_words_in_any_form_and_in_curly_text() -> None:
+    text = "It’s the gauges: one Gauge fell, and engaged nobody."
+    assert [text[a:b] for a, b in matches(text, "What's a gauge?")] == ["gauges", "Gauge"]
+    assert matches(text, "what is it") == ()

@@ -1,0 +1,178 @@
+"""Which backend embeds in a workspace: measured at its first build, from then on what its versions have.
+
+Vectors of two backends are not mixed: each has an id of its own, and a version names the id it was built
+with. So the newest version is the pin, and it moves with the workspace. Before there is one, the measurement
+is kept in the cache, so that a first build that was interrupted goes on with the same backend.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from llm_twin.adapters.embedder_weights import BACKENDS, REFERENCE, Backend, embedder_folder, embedder_id
+from llm_twin.compose.space import Twinspace
+from llm_twin.contracts.manifests import PartId
+from llm_twin.contracts.ports import Embedder, Progress, Silent
+from llm_twin.errors import MismatchError, MissingDependency
+from llm_twin.workspace import atomic_write
+
+PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
+MEASURED = "embedder.json"
+# Another backend rounds; it must be clearly faster than the reference to be worth it, and a less exact one
+# clearly faster than a more exact one. On a processor with VNNI the steps are 2.6, 1.3 and 3.6.
+_WORTH, _WORTH_ROUNDING = 1.3, 1.2
+_LEAST_COSINE = 0.99
+_HOPELESS = 2.0  # times the reference's time for one text: bf16 that is emulated takes up to 50 times as long
+_ROUNDS = 3
+_TEXTS, _WORDS = 12, 90  # about the length of a chunk; 2 s on two cores for all backends
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Texts of a chunk's length a second of processor time, and the least cosine to the reference."""
+
+    texts_per_cpu_s: float
+    cosine: float
+
+
+def _make(model: str, backend: Backend) -> Embedder:
+    if backend.startswith("openvino"):
+        from llm_twin.adapters.openvino_embedder import OpenVinoEmbedder
+
+        return OpenVinoEmbedder(_source(model), model, backend)
+    from llm_twin.adapters.sentence_embedder import SentenceEmbedder
+
+    return SentenceEmbedder(_source(model), model, backend)
+
+
+_shared = cache(_make)
+
+
+def _source(model: str) -> str | Path:
+    from llm_twin.adapters.weights import packaged_embedder
+
+    return packaged_embedder() if model == PACKAGED_EMBEDDER else model
+
+
+def embedder(space: Twinspace, built: PartId | None = None, progress: Progress | None = None) -> Embedder:
+    """The embedder of the configuration; loaded at its first use and shared in this process.
+
+    With backend auto it is the one that `built`, else the newest feature version, was embedded with, else the
+    fastest of this machine, which takes up to half a minute to find out, once.
+    """
+    chosen = space.config.features
+    if chosen.backend != "auto":
+        return _shared(chosen.embedder, chosen.backend)
+    pinned = built or _newest(space)
+    backend = backend_of(pinned.id, chosen.embedder) if pinned else None
+    if backend is None and built is None:
+        backend = _measured_once(space, progress or Silent())
+    return _shared(chosen.embedder, backend or REFERENCE)
+
+
+def backend_of(identity: str, model: str) -> Backend | None:
+    """The backend whose id of this model it is; None where it is of another model."""
+    folder = embedder_folder(_source(model))
+    return next((b for b in BACKENDS if embedder_id(b, folder) == identity), None)
+
+
+def _newest(space: Twinspace) -> PartId | None:
+    from llm_twin.feature.store import latest
+
+    newest = latest(space.workspace.features)
+    return newest.embedder if newest else None
+
+
+def _measured_once(space: Twinspace, progress: Progress) -> Backend:
+    model, note = space.config.features.embedder, space.workspace.cache / MEASURED
+    key = embedder_id(REFERENCE, embedder_folder(_source(model)))
+    known = _recall(note, key)
+    if known:
+        return known
+    rates = _measure_here(model, progress)
+    backend = fastest(rates)
+    atomic_write(
+        note,
+        json.dumps({"weights": key, "backend": backend, "rates": {b: asdict(r) for b, r in rates.items()}}),
+    )
+    if len(rates) > 1:
+        gain = rates[backend].texts_per_cpu_s / rates[REFERENCE].texts_per_cpu_s
+        progress.say(f"Embedding by {backend}: {gain:.1f} times the rate of {REFERENCE} on this machine.")
+    return backend
+
+
+def _recall(note: Path, key: str) -> Backend | None:
+    try:
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        fits = kept["weights"] == key and kept["backend"] in BACKENDS
+        return kept["backend"] if fits else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none yet, or damaged: it is measured again
+
+
+def _measure_here(model: str, progress: Progress) -> dict[Backend, Measured]:
+    from llm_twin import sample
+    from llm_twin.adapters.sentence_embedder import SentenceEmbedder
+
+    reference = SentenceEmbedder(_source(model), model)
+    if not reference.on_cpu:  # an accelerator: no backend of the processor comes near
+        return {REFERENCE: Measured(0.0, 1.0)}
+    progress.start("measure embedders", len(BACKENDS))
+    words = " ".join(post.markdown for post in sample.posts()[:_TEXTS]).split()
+    texts = [" ".join(words[n * _WORDS : (n + 1) * _WORDS]) for n in range(_TEXTS)]
+    others = {b: _make(model, b) for b in BACKENDS if b != REFERENCE}
+    return measure({REFERENCE: reference, **others}, texts, progress)
+
+
+def measure(
+    candidates: Mapping[Backend, Embedder],
+    texts: Sequence[str],
+    progress: Progress,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[Backend, Measured]:
+    """Rate and exactness of each candidate that can run here; the reference must be among them.
+
+    Processor time is compared, the least of some rounds in turns: it hardly depends on what else the machine
+    does, and every backend keeps all cores busy.
+    """
+    expected = candidates[REFERENCE].embed(texts)
+    cosines: dict[Backend, float] = {}
+    patience = float("inf")
+    for backend, made in candidates.items():
+        try:
+            made.embed(texts[:1])  # loads it
+            one = _time(made, texts[:1], clock)
+            if backend == REFERENCE:
+                patience = _HOPELESS * one
+            if one <= patience:
+                cosines[backend] = float((made.embed(texts) * expected).sum(axis=1).min())
+        except MissingDependency:
+            pass  # not installed
+        except MismatchError as error:
+            progress.say(error.what)
+        progress.advance()
+    seconds = dict.fromkeys(cosines, float("inf"))
+    for _ in range(_ROUNDS):
+        for backend in cosines:
+            seconds[backend] = min(seconds[backend], _time(candidates[backend], texts, clock))
+    return {b: Measured(round(len(texts) / seconds[b], 2), round(cosines[b], 5)) for b in cosines}
+
+
+def _time(made: Embedder, texts: Sequence[str], clock: Callable[[], float]) -> float:
+    began = clock()
+    made.embed(texts)
+    return max(clock() - began, 1e-9)
+
+
+def fastest(rates: Mapping[Backend, Measured]) -> Backend:
+    """The reference unless another is clearly faster; of those that nearly reach the best, the most exact."""
+    fit = {b: r.texts_per_cpu_s for b, r in rates.items() if r.cosine >= _LEAST_COSINE or b == REFERENCE}
+    best = max(fit.values())
+    if best < _WORTH * fit[REFERENCE]:
+        return REFERENCE
+    return next(b for b in BACKENDS if b in fit and fit[b] * _WORTH_ROUNDING >= best)

@@ -1,0 +1,51 @@
+"""Which feature versions the registry keeps from being collected."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from llm_twin import compose
+from llm_twin.contracts.ports import Silent
+from llm_twin.feature import run
+from llm_twin.registry import Pair
+from tests.feature.conftest import HashEmbedder, make_post
+from tests.registry.test_registry import adapter, manifest
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> compose.Twinspace:
+    """A workspace with the versions F0001 to F0005."""
+    compose.init(tmp_path / "twin")
+    space = compose.open_workspace(tmp_path / "twin")
+    for last in range(4, 9):
+        posts, store = [make_post(n) for n in range(last)], compose.vector_store(space)
+        run(posts, space.config, HashEmbedder(), store, space.workspace, Silent())
+    return space
+
+
+def test_the_live_pair_the_one_before_it_and_what_models_learnt_from_stay(
+    space: compose.Twinspace, tmp_path: Path
+) -> None:
+    space.registry.register(adapter(tmp_path / "a", "one"), manifest())  # trained on F0001
+    pairs = [None, *(Pair("v1", f"F000{n}") for n in (2, 3, 4))]
+    for old, new in pairwise(pairs):
+        assert new
+        assert space.registry.switch(new, "a test", expected=old)
+    found = compose.collect_old_features(space, grace_days=0)
+    assert found.gone == ("F0002",)
+    assert found.kept == {
+        "F0001": "v1 was trained on it",
+        "F0003": "a rollback leads to it",
+        "F0004": "live",
+        "F0005": "the newest",
+    }
+    assert compose.feature_version(space, space.registry.rollback().features).name == "F0003"
+
+
+def test_the_grace_is_that_of_the_configuration(space: compose.Twinspace) -> None:
+    assert compose.collect_old_features(space).gone == ()
+    none = compose.open_workspace(space.workspace.root, ["features.grace_days=0"])
+    assert compose.collect_old_features(none).gone == ("F0001", "F0002", "F0003", "F0004")

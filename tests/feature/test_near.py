@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_twin.contracts.records import Post
+from llm_twin.feature.near import NEAR, RELATED, alike, inside, related, words
+
+Make = Callable[..., Post]
+
+
+def text(number: int, length: int = 300) -> list[str]:
+    """Words drawn from a vocabulary of 2,000; two numbers share none of their shingles but by chance."""
+    chance = random.Random(number)
+    return [f"w{chance.randrange(2000)}" for _ in range(length)]
+
+
+def changed(found: list[str], share: float) -> list[str]:
+    """The words with some of them replaced, evenly spread."""
+    every = round(1 / share)
+    return [f"x{i}" if i % every == 0 else word for i, word in enumerate(found)]
+
+
+def exact(one: list[str], other: list[str]) -> float:
+    a, b = ({tuple(t[i : i + 5]) for i in range(len(t) - 4)} for t in (one, other))
+    return len(a & b) / len(a | b)
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.01, 0.02, 0.05, 0.1]))
+def test_every_pair_above_the_bound_is_found_with_its_exact_index(seed: int, share: float) -> None:
+    one = text(seed)
+    other = changed(one, share)
+    expected = exact(one, other)
+    found = alike(
+        [" ".join(text(seed + 1)), " ".join(one), " ".join(text(seed + 2)), " ".join(other)], RELATED
+    )
+    assert expected > RELATED
+    assert [(a, b) for a, b, _ in found] == [(1, 3)]
+    assert found[0].share == pytest.approx(expected)
+    assert bool(alike([" ".join(one), " ".join(other)], NEAR)) == (expected >= NEAR)
+
+
+def test_case_and_punctuation_are_no_difference() -> None:
+    assert alike(["It’s here, now; we said so.", "IT'S HERE now -- we said: so!"], 1.0) == [(0, 1, 1.0)]
+
+
+def test_texts_without_words_pair_with_none() -> None:
+    assert alike(["", "...", " \n"], 0.1) == []
+    assert related(["", "...", " \n"]) == []
+
+
+def test_scripts_without_spaces_have_words_too() -> None:
+    assert words("水位は1.8 mです。") == ["水", "位", "は", "1", "8", "m", "で", "す"]
+    old = "水位は朝から下がり続けて、夕方には板の目盛りが見えた。私は鉛筆で書いた。"
+    assert alike([old, old.replace("夕方", "夕刻")], 0.5)
+
+
+def test_a_post_inside_a_longer_one(post: Make) -> None:
+    short, long = post(1).markdown, f"{post(2).markdown}\n\n{post(1).markdown}\n\n{post(3).markdown}"
+    ((shorter, longer, share),) = inside([long, post(4).markdown, short], 0.9)
+    assert (shorter, longer) == (2, 0)
+    assert share > 0.99  # all but the heading, which is too short to tell
+    assert related([long, post(4).markdown, short]) == [(0, 2)]
+
+
+def test_short_blocks_in_common_are_chance(post: Make) -> None:
+    tail = "## Conclusion\n\nAnd the result:"
+    assert inside([f"{post(n).markdown}\n\n{tail}" for n in range(2)], 0.01) == []
+
+
+def test_chains_are_one_group() -> None:
+    first = text(1)
+    second = changed(first, 0.05)
+    third = changed(second[::-1], 0.05)[::-1]
+    assert related([" ".join(t) for t in (first, text(9), second, third)]) == [(0, 2, 3)]
+
+
+def test_no_two_posts_of_the_sample_author_are_alike(author: list[Post]) -> None:
+    texts = [post.markdown for post in author]
+    assert related(texts) == []
+    assert max((share for *_, share in alike(texts, 0.0001)), default=0) < 0.05
+
+
+SCRIPT = """
+import runpy, sys
+from llm_twin.feature.near import alike, inside, related
+posts = [runpy.run_path(sys.argv[1])["make_post"](n).markdown for n in range(12)]
+print(alike(posts, 0.01), related(posts), inside(posts, 0.01))
+"""
+
+
+def test_the_same_in_any_process(root: Path) -> None:
+    doubles = str(Path(__file__).with_name("conftest.py"))
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, doubles],
+            check=True,
+            capture_output=True,
+            cwd=root,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root), "RAYON_NUM_THREADS": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+    assert b"Pair" in next(iter(outputs))
