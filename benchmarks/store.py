@@ -99,7 +99,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> Measured:
     if options.million:
-        return Measured({f"{number:,}": ours(corpus(number), number > CHUNKS) for number in CURVE}, {}, {})
+        return Measured({f"{number:,}": ours(corpus(number), int8=True) for number in CURVE}, {}, {})
     made = corpus(QUICK if options.quick else CHUNKS)
     figures: dict[str, Any] = {"chunks": len(made.chunks), "float32": ours(made), "int8": ours(made, True)}
     local = peer(made)

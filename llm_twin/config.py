@@ -140,7 +140,7 @@ class Store(Section):
         description="Of the server's collections; by default the workspace's own.",
     )
     quantise_above: int | None = Field(
-        100_000, ge=0, description="Versions of more chunks search int8 vectors first; null: none do."
+        50_000, ge=0, description="Versions of more chunks search int8 vectors first; null: none do."
     )
 
     @field_validator("url")

@@ -66,6 +66,7 @@ class QdrantServerStore:
     ) -> None:
         """Index all chunks; `posts` by id holds those that they are of. Goes on where a build was cut off.
 
+        Replaces what is there of another content, once the new collection is complete.
         The alias "<prefix>-latest" is moved to the collection at the end, unless it names a newer version.
         Raises ValueError where chunks and rows differ in number, StoreError.
         """
@@ -89,7 +90,9 @@ class QdrantServerStore:
                 f"{self._calls.url} keeps no metadata of a collection",
                 "Update the Qdrant server (1.16 or later)",
             )
-        self._move_alias(version, name)
+        self._move_alias(name)
+        for other in set(self._collections(version)) - {name}:
+            self._calls("delete_collection", other)
 
     def has(self, version: str, content_id: str) -> bool:
         """Whether a complete collection of this version with this content is there."""
@@ -113,10 +116,13 @@ class QdrantServerStore:
 
     def drop(self, version: str) -> None:
         """Delete all collections of this version, whatever their content, and with them their alias."""
+        for name in self._collections(version):
+            self._calls("delete_collection", name)
+
+    def _collections(self, version: str) -> list[str]:
         mine = re.compile(re.escape(f"{self._prefix}-{version}-") + "[0-9a-f]{12}")
         listed = self._calls("get_collections").collections
-        for name in [found.name for found in listed if mine.fullmatch(found.name)]:
-            self._calls("delete_collection", name)
+        return [found.name for found in listed if mine.fullmatch(found.name)]
 
     def _collection(self, version: str, content_id: str) -> str:
         digest = hashlib.sha256(f"{LAYOUT}:{content_id}".encode()).hexdigest()[:12]
@@ -182,7 +188,7 @@ class QdrantServerStore:
             self._calls("upsert", name, points, wait=True)
             progress.advance(last - first)
 
-    def _move_alias(self, version: str, name: str) -> None:
+    def _move_alias(self, name: str) -> None:
         """Point the alias for outside tools at this collection, in one step."""
         from qdrant_client import models
 
@@ -210,7 +216,8 @@ class _Collection:
         """All in one request. Raises StoreError."""
         assert self._calls is not None, "the index is closed"
         condition = _condition(where)
-        requests = [_request(query, limit, condition) for query in queries]
+        exact = where is not None and bool(where.posts)
+        requests = [_request(query, limit, condition, exact) for query in queries]
         answers = self._calls("query_batch_points", self._name, requests)
         return [[Found(p.score, p.id, p.payload[CHUNK]) for p in answer.points] for answer in answers]
 
@@ -231,21 +238,26 @@ def _terms(words: Any) -> Any:
     return models.SparseVector(indices=words.indices, values=words.values)
 
 
-def _request(query: Any, limit: int, condition: Any) -> Any:
+def _request(query: Any, limit: int, condition: Any, exact: bool) -> Any:
+    """`exact` compares with all that pass: the graph has no links among posts that a filter names."""
     from qdrant_client import models
 
     if hasattr(query, "indices"):
         return models.QueryRequest(
             query=_terms(query), using=SPARSE, limit=limit, filter=condition, with_payload=[CHUNK]
         )
-    exact_again = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+    params = models.SearchParams(
+        hnsw_ef=HNSW_FILTERED if condition else None,
+        exact=exact,
+        quantization=models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING),
+    )
     return models.QueryRequest(
         query=query.tolist(),
         using=DENSE,
         limit=limit,
         filter=condition,
         with_payload=[CHUNK],
-        params=models.SearchParams(hnsw_ef=HNSW_FILTERED if condition else None, quantization=exact_again),
+        params=params,
     )
 
 

@@ -21,8 +21,8 @@ from llm_twin.errors import DiskFull, WorkspaceError
 from llm_twin.workspace import translate_disk_full
 
 CACHE = "embeddings.db"
-# Texts between commits: this many at first, then what takes about two seconds. A commit is where all cores
-# wait for the last one, so that few are better (32 at a time on 2 cores cost 4 %); an interruption loses one.
+# Texts between commits: this many at first, then what takes about two seconds. At a commit all cores wait for
+# the last one, the longer the more cores there are; an interruption loses what came after the last commit.
 _FIRST, _MOST, _COMMIT_S = 32, 4096, 2.0
 _ASK = 500  # hashes in one query; SQLite allows 32,766 parameters, older builds 999
 

@@ -157,6 +157,7 @@ def test_the_alias_follows_the_newest_version_in_one_step() -> None:
     assert target().startswith("twin-F10000-")
     store.build("F10000", OTHER, CHUNKS[:9], VECTORS[:9], POSTS)
     assert target() == store._collection("F10000", OTHER)
+    assert not store.has("F10000", CONTENT), "replaced"
 
 
 @pytest.mark.parametrize("quantise_above", [None, 8, 9])

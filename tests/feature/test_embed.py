@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_twin.contracts.ports import Silent
+from llm_twin.contracts.ports import Progress, Silent, Vectors
 from llm_twin.errors import WorkspaceError
 from llm_twin.feature.embed import embed
 
@@ -52,6 +52,27 @@ def test_an_interruption_keeps_what_was_committed(tmp_path: Path, embedder: Any)
     again = embed(TEXTS, embedder, tmp_path / "e.db", Silent())
     assert again.reused == 32
     assert again.embedded == 38
+
+
+def test_fast_embedders_are_rarely_waited_for(tmp_path: Path, embedder: Any) -> None:
+    shares: list[int] = []
+
+    class Counts(type(embedder)):  # type: ignore[misc]
+        def embed(self, texts: list[str], progress: Progress | None = None) -> Vectors:
+            shares.append(len(texts))
+            return super().embed(texts, progress)
+
+    texts = [f"{n}" for n in range(5000)]
+    assert embed(texts, Counts(), tmp_path / "e.db", Silent()).embedded == sum(shares) == 5000
+    assert shares[0] == 32
+    assert len(shares) < 10
+
+
+def test_every_share_is_like_the_rest(tmp_path: Path, embedder: Any) -> None:
+    """So that the time left that is shown is true from the start: lengths are mixed, not sorted."""
+    embed(TEXTS, embedder, tmp_path / "e.db", Silent())
+    half = sum(map(len, embedder.seen[:35])) / sum(map(len, embedder.seen))
+    assert 0.4 < half < 0.6
 
 
 def test_no_texts(tmp_path: Path, embedder: Any) -> None:
