@@ -18,19 +18,13 @@ from pathlib import Path
 import numpy as np
 from machine import Measured, run
 from numpy.typing import NDArray
+from retrieval import build_version, sample_author
 
 from llm_twin import sample
-from llm_twin.adapters.edge import EdgeStore
-from llm_twin.adapters.sentence_embedder import SentenceEmbedder
-from llm_twin.adapters.weights import packaged_embedder
-from llm_twin.config import Config
-from llm_twin.contracts.ports import Filter, Silent
+from llm_twin.contracts.ports import Filter
 from llm_twin.contracts.records import Post
-from llm_twin.contracts.versions import FeatureVersion
-from llm_twin.feature import build
 from llm_twin.inference.confidence import INTERCEPT, WEIGHTS, Signals, probability
 from llm_twin.inference.retrieve import Retriever
-from llm_twin.workspace import Workspace
 
 MAX_FALSE = 0.1  # share of answerable questions that may be refused: 6 of 60
 STEPS, RATE, RIDGE = 4000, 0.5, 1e-3
@@ -54,29 +48,8 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> Measured:
     step = 3 if options.quick else 1
     with tempfile.TemporaryDirectory() as folder:
-        return Measured(figures(open_sample(Path(folder)), step), {}, {})
-
-
-def open_sample(folder: Path) -> Retriever:
-    """A retriever over a feature version of the sample's true posts."""
-    posts = [
-        Post(
-            id=Post.id_of(p.slug),
-            url=p.slug,
-            title=p.title,
-            published_at=p.date.isoformat(),
-            markdown=p.markdown,
-            revision=Post.revision_of(p.title, p.markdown),
-        )
-        for p in sample.posts()
-    ]
-    workspace, config = Workspace(folder), Config()
-    embedder, store = SentenceEmbedder(packaged_embedder(), "all-MiniLM-L6-v2"), EdgeStore(folder / "index")
-    report = build.run(posts, config, embedder, store, workspace, Silent())
-    features = FeatureVersion.open(workspace.features / report.version)
-    return Retriever(
-        features, store.open(report.version, features.manifest.content_id), embedder, config.retrieval
-    )
+        retriever, _ = build_version(sample_author().posts, Path(folder))
+        return Measured(figures(retriever, step), {}, {})
 
 
 def figures(retriever: Retriever, step: int) -> dict[str, object]:

@@ -141,12 +141,9 @@ class Twin:
 
     def _wanted_features(self) -> str:
         """The feature version's name without opening it, where the registry knows it."""
-        live = self._space.registry.live()
-        if self._features == "live" and live is not None:
-            return live.features
-        if self._features in ("live", "latest"):
-            return compose.feature_version(self._space, "latest").name
-        return self._features
+        if self._features not in ("live", "latest"):
+            return self._features
+        return compose.feature_name(self._space, self._features)
 
     def _start(self, model: str, features: str) -> compose.Session:
         """Start a session with this model, what the last one served of these features, and, where this twin

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_twin.adapters.bm25 import Words
-from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, conditions, payload
+from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, Conditions, conditions, payload
 from llm_twin.adapters.ranking import (
     CANDIDATES,
     DENSE,
@@ -127,8 +127,8 @@ class _Shard:
         """Planned as one batch: cheaper than one by one."""
         import qdrant_edge as edge
 
-        condition = _condition(where)
-        exact = where is not None and bool(where.posts)
+        wanted = conditions(where)
+        condition, exact = _condition(wanted), wanted is not None and wanted.exact
         requests = [_request(query, limit, condition, exact) for query in queries]
         answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
         return [[Found(p.score, p.id, p.payload[CHUNK]) for p in points] for points in answers]
@@ -228,7 +228,6 @@ def _damaged(folder: Path, reason: str) -> IntegrityError:
 
 
 def _request(query: Any, limit: int, condition: Any, exact: bool) -> Any:
-    """`exact` compares with all that pass: the graph has no links among posts that a filter names."""
     import qdrant_edge as edge
 
     if isinstance(query, edge.SparseVector):
@@ -243,10 +242,9 @@ def _request(query: Any, limit: int, condition: Any, exact: bool) -> Any:
     return edge.QueryRequest(limit, query=nearest, filter=condition, with_payload=[CHUNK], params=params)
 
 
-def _condition(where: Filter | None) -> Any:
+def _condition(wanted: Conditions | None) -> Any:
     import qdrant_edge as edge
 
-    wanted = conditions(where)
     if wanted is None:
         return None
     must, never = _any(wanted.among), _any(wanted.outside)

@@ -20,14 +20,17 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def payload(chunk: Chunk, post: Post) -> dict[str, Any]:
-    """The fields of a point. What is not known of the post is left out, and so meets no filter."""
+    """The fields of a point. What is not known of the post is left out, and so meets no filter.
+
+    A date that cannot be read (WordPress writes "0000-00-00") is not known.
+    """
     fields = {
         CHUNK: chunk.id,
         "post_id": post.id,
         "source": urlsplit(post.url).hostname,
         "kind": post.kind,
         "language": post.language,
-        PUBLISHED: days(post.published_at) if post.published_at else None,
+        PUBLISHED: _published(post),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -46,6 +49,11 @@ class Conditions:
     outside: dict[str, list[str]]
     first: int | None
     last: int | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether to compare with all that pass: the graph has no links among posts that a filter names."""
+        return "post_id" in self.among
 
     @property
     def dated(self) -> bool:
@@ -73,6 +81,13 @@ def conditions(where: Filter | None) -> Conditions | None:
 def days(moment: str) -> int:
     """Days from 1970-01-01 to the date of an ISO 8601 date or date-time, as it is written there."""
     return date.fromisoformat(moment[:10]).toordinal() - _EPOCH
+
+
+def _published(post: Post) -> int | None:
+    try:
+        return days(post.published_at or "")
+    except ValueError:
+        return None
 
 
 def _given(**fields: Iterable[str]) -> dict[str, list[str]]:

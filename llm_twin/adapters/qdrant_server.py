@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_twin.adapters.bm25 import Words
-from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, conditions, payload
+from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, Conditions, conditions, payload
 from llm_twin.adapters.qdrant_calls import Calls
 from llm_twin.adapters.ranking import (
     CANDIDATES,
@@ -215,8 +215,8 @@ class _Collection:
     def ask(self, queries: Sequence[Any], limit: int, where: Filter | None) -> list[list[Found]]:
         """All in one request. Raises StoreError."""
         assert self._calls is not None, "the index is closed"
-        condition = _condition(where)
-        exact = where is not None and bool(where.posts)
+        wanted = conditions(where)
+        condition, exact = _condition(wanted), wanted is not None and wanted.exact
         requests = [_request(query, limit, condition, exact) for query in queries]
         answers = self._calls("query_batch_points", self._name, requests)
         return [[Found(p.score, p.id, p.payload[CHUNK]) for p in answer.points] for answer in answers]
@@ -239,7 +239,6 @@ def _terms(words: Any) -> Any:
 
 
 def _request(query: Any, limit: int, condition: Any, exact: bool) -> Any:
-    """`exact` compares with all that pass: the graph has no links among posts that a filter names."""
     from qdrant_client import models
 
     if hasattr(query, "indices"):
@@ -261,10 +260,9 @@ def _request(query: Any, limit: int, condition: Any, exact: bool) -> Any:
     )
 
 
-def _condition(where: Filter | None) -> Any:
+def _condition(wanted: Conditions | None) -> Any:
     from qdrant_client import models
 
-    wanted = conditions(where)
     if wanted is None:
         return None
     must, never = _any(wanted.among), _any(wanted.outside)

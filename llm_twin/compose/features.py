@@ -90,9 +90,21 @@ def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:
     from llm_twin.feature import store
 
     if name == "live":
-        live = space.registry.live()
-        name = live.features if live else "latest"
+        name = feature_name(space, name)
     return store.open_version(space.workspace, name)
+
+
+def feature_name(space: Twinspace, name: str = "latest") -> str:
+    """The name of the version that "latest" or "live" means now; no version is opened.
+
+    Raises VersionNotFound.
+    """
+    from llm_twin.feature import store
+
+    live = space.registry.live() if name == "live" else None
+    if live is not None:
+        return live.features
+    return store.resolve(space.workspace.features, store.LATEST if name == "live" else name).name
 
 
 def list_features(space: Twinspace) -> list[FeatureManifest]:

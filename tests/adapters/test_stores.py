@@ -301,3 +301,12 @@ def test_all_stores_find_the_same(tmp_path: Path) -> None:
                 assert ids(here) == ids(there)
                 assert [h.score for h in here] == pytest.approx([t.score for t in there], abs=3e-5)
     two.drop("F0001")
+
+
+@pytest.mark.parametrize("date", ["0000-00-00T00:00:00", "2021", "last spring"])
+def test_a_date_that_cannot_be_read_is_no_date(store: VectorStore, date: str) -> None:
+    posts = {i: post.model_copy(update={"published_at": date}) for i, post in POSTS.items()}
+    store.build("F0009", CONTENT, CHUNKS[:20], VECTORS[:20], posts)
+    index = store.open("F0009", CONTENT)
+    assert len(index.dense(VECTORS[0], 20)) == 20
+    assert index.dense(VECTORS[0], 20, Filter(until="2999-01-01")) == []
