@@ -71,7 +71,7 @@ class OpenVinoEmbedder:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         if not texts:
             return vectors
-        _ = self._model, self._tokenizer  # loaded here and not in several threads at once
+        _ = self._model, self._tokenizer  # loaded here, not in several threads at once
         with closing(side_by_side(texts, self._encode, min(_cores(), len(texts)))) as done:
             for row, found in done:
                 vectors[row] = found

@@ -105,11 +105,12 @@ def file_sha256(path: Path) -> str:
         pass  # no note yet, or not one of ours: the hash is computed and the note written anew
     with path.open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").hexdigest()
-    _remember(note, {"stamp": stamp, "sha256": found})
+    remember(note, {"stamp": stamp, "sha256": found})
     return found
 
 
-def _remember(note: Path, value: dict[str, object]) -> None:
+def remember(note: Path, value: dict[str, object]) -> None:
+    """Write a note into the cache, at once or not at all; where the cache cannot be written, none."""
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=note.parent)

@@ -1,28 +1,30 @@
-"""Which backend embeds in a workspace: measured at its first build, from then on what its versions have.
+"""Which backend embeds in a workspace: measured before its first version, then that of its versions.
 
 Vectors of two backends are not mixed: each has an id of its own, and a version names the id it was built
-with. So the newest version is the pin, and it moves with the workspace. Before there is one, the measurement
-is kept in the cache, so that a first build that was interrupted goes on with the same backend.
+with. So the newest version is the pin, and it moves with the workspace. The measurement is kept in the user's
+cache: all workspaces of a machine begin alike, and only the first waits for it.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from llm_twin.adapters.embedder_weights import BACKENDS, REFERENCE, Backend, embedder_folder, embedder_id
+from llm_twin.adapters.weights import cache_dir, remember
 from llm_twin.compose.space import Twinspace
-from llm_twin.contracts.manifests import PartId
+from llm_twin.contracts.manifests import PartId, digest
 from llm_twin.contracts.ports import Embedder, Progress, Silent
 from llm_twin.errors import MismatchError, MissingDependency
-from llm_twin.workspace import atomic_write
 
 PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
-MEASURED = "embedder.json"
 # Another backend rounds; it must be clearly faster than the reference to be worth it, and a less exact one
 # somewhat faster than a more exact one. A processor with VNNI and bf16 measured 1, 1.7, 2.3 and 3.1, in the
 # order of BACKENDS: far enough from both thresholds to come out the same every time.
@@ -64,7 +66,7 @@ def embedder(space: Twinspace, built: PartId | None = None, progress: Progress |
     """The embedder of the configuration; loaded at its first use and shared in this process.
 
     With backend auto it is the one that `built`, else the newest feature version, was embedded with, else the
-    fastest of this machine, which takes up to half a minute to find out, once.
+    fastest of this machine, which takes up to half a minute to find out, once a machine.
     """
     chosen = space.config.features
     if chosen.backend != "auto":
@@ -90,28 +92,35 @@ def _newest(space: Twinspace) -> PartId | None:
 
 
 def _measured_once(space: Twinspace, progress: Progress) -> Backend:
-    model, note = space.config.features.embedder, space.workspace.cache / MEASURED
-    key = embedder_id(REFERENCE, embedder_folder(_source(model)))
-    known = _recall(note, key)
+    model = space.config.features.embedder
+    note = measured_note(model)
+    known = _recall(note)
     if known:
         return known
     rates = _measure_here(model, progress)
     backend = fastest(rates)
-    atomic_write(
-        note,
-        json.dumps({"weights": key, "backend": backend, "rates": {b: asdict(r) for b, r in rates.items()}}),
-    )
+    remember(note, {"backend": backend, "rates": {b: asdict(r) for b, r in rates.items()}})
     if len(rates) > 1:
         gain = rates[backend].texts_per_cpu_s / rates[REFERENCE].texts_per_cpu_s
         progress.say(f"Embedding by {backend}: {gain:.1f} times the rate of {REFERENCE} on this machine.")
     return backend
 
 
-def _recall(note: Path, key: str) -> Backend | None:
+def measured_note(model: str) -> Path:
+    """Where the measurement of a model on this machine is kept: another machine may share the folder."""
+    versions = []
+    for package in ("torch", "openvino"):
+        with suppress(metadata.PackageNotFoundError):
+            versions.append(f"{package} {metadata.version(package)}")
+    weights = embedder_id(REFERENCE, embedder_folder(_source(model)))
+    key = digest([weights, platform.node(), platform.machine(), versions])[:16]
+    return cache_dir() / "measured" / f"{key}.json"
+
+
+def _recall(note: Path) -> Backend | None:
     try:
-        kept = json.loads(note.read_text(encoding="utf-8"))
-        fits = kept["weights"] == key and kept["backend"] in BACKENDS
-        return kept["backend"] if fits else None
+        kept = json.loads(note.read_text(encoding="utf-8"))["backend"]
+        return kept if kept in BACKENDS else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, or damaged: it is measured again
 

