@@ -32,7 +32,7 @@ from llm_twin.feature.chunk import chunk
 
 PEER = "SentenceTransformer.encode"
 TIMED, QUICK = 384, 96  # chunks that are timed
-REPEATS = 5
+REPEATS = 3
 QUERIES = 40  # single queries that are timed
 PRECISION = {"torch-fp32": "fp32", "torch-bf16": "bf16", "openvino-bf16": "bf16", "openvino-int8": "int8"}
 SIZE = 1024  # of the square product that the machine's rate is measured by
@@ -113,7 +113,7 @@ def chunk_rates(
     ways: dict[str, Callable[[Sequence[str]], Vectors]], texts: Sequence[str], repeats: int
 ) -> dict[str, float]:
     for way in ways.values():
-        way(texts[:16])  # loads the model
+        way(sorted(texts, key=len)[::6])  # loads the model; OpenVINO also prepares code for each length, once
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):  # in turns, so that a busy moment hits all
         for name, way in ways.items():

@@ -17,6 +17,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -126,16 +127,35 @@ def record_of(post: Post, markdown: str) -> Post:
 
 
 def build(context: ForkServerContext, folder: Path, log: Path, kill_after_s: float | None = None) -> float:
-    """Seconds of a build in a process of its own, which is killed after some, or ends well."""
+    """Seconds of a build in a process of its own."""
+    return in_process(context, work, folder, log, kill_after_s)
+
+
+def in_process(
+    context: ForkServerContext,
+    work: Callable[[Path, Path], None],
+    folder: Path,
+    log: Path,
+    kill_after_s: float | None = None,
+    since: Callable[[], bool] | None = None,
+) -> float:
+    """Seconds of some work in a process of its own, which is killed after some, or ends well.
+
+    They are counted from its start, or from when `since` comes true.
+    """
     process = context.Process(target=work, args=(folder, log))
     began = time.perf_counter()
     process.start()
+    if since is not None:
+        while process.is_alive() and not since():
+            time.sleep(0.001)
+        began = time.perf_counter()
     process.join(kill_after_s)
     process.kill() if kill_after_s is not None else None
     process.join()
     allowed = (0,) if kill_after_s is None else (0, -signal.SIGKILL)  # it may have been done
     if process.exitcode not in allowed:
-        raise RuntimeError(f"a build ended with {process.exitcode}")
+        raise RuntimeError(f"{work.__name__} ended with {process.exitcode}")
     return time.perf_counter() - began
 
 

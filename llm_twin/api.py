@@ -33,22 +33,37 @@ class Twin:
     next request starts the new engine beside the old one, which stops when its last answer has ended.
     """
 
-    def __init__(self, space: compose.Twinspace, model: str = "live", features: str = "live") -> None:
+    def __init__(
+        self,
+        space: compose.Twinspace,
+        model: str = "live",
+        features: str = "live",
+        allow_tainted: bool = False,
+    ) -> None:
         self._space = space
         self._model = model
         self._features = features
+        self._allow_tainted = allow_tainted
         self._lock = threading.RLock()
         self._session: compose.Session | None = None
         self._retriever: Retriever | None = None
 
     @classmethod
-    def open(cls, workspace: str | Path | None = None, model: str = "live", features: str = "live") -> Self:
+    def open(
+        cls,
+        workspace: str | Path | None = None,
+        model: str = "live",
+        features: str = "live",
+        allow_tainted: bool = False,
+    ) -> Self:
         """Open a workspace (by default as the command line finds it) with a model and a feature version.
 
         `model` is a version ("v3"), an alias ("live", "candidate") or "base"; `features` a version ("F0002"),
-        "live" or "latest". Raises WorkspaceError, ConfigError, VersionNotFound.
+        "live" or "latest". A version that learnt from a post which was forgotten since answers only with
+        `allow_tainted`; else requests raise Tainted. Raises WorkspaceError, ConfigError, VersionNotFound.
         """
-        twin = cls(compose.open_workspace(Path(workspace) if workspace else None), model, features)
+        space = compose.open_workspace(Path(workspace) if workspace else None)
+        twin = cls(space, model, features, allow_tainted)
         twin.model  # noqa: B018  an unknown name is noticed here, not at the first question
         return twin
 
@@ -59,8 +74,10 @@ class Twin:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every model that may be asked for: "base" and all versions."""
-        return (BASE, *(entry.version for entry in self._space.registry.entries()))
+        """Every model that may be asked for: "base" and all versions, the tainted where they are allowed."""
+        refused = self._refused()
+        names = (entry.version for entry in self._space.registry.entries())
+        return (BASE, *(name for name in names if name not in refused))
 
     def search(
         self, query: str, k: int = 10, by: Literal["post", "chunk"] = "post", where: Filter = EVERYTHING
@@ -79,13 +96,16 @@ class Twin:
         """As `ask`, piece by piece: iterate over the reply, then read its `.answer`."""
         return self.writer().ask(question, history)
 
-    def write(self, topic: str) -> Answer:
-        """A post on a topic."""
-        return self.stream_write(topic).finish()
+    def write(self, topic: str, outline: str | None = None, so_far: str | None = None) -> Answer:
+        """A post on a topic; with `outline`, a point a line, one that follows it.
 
-    def stream_write(self, topic: str) -> Reply:
+        With `so_far`, the Markdown of a post that was begun, the answer is what follows in it.
+        """
+        return self.stream_write(topic, outline, so_far).finish()
+
+    def stream_write(self, topic: str, outline: str | None = None, so_far: str | None = None) -> Reply:
         """As `write`, piece by piece."""
-        return self.writer().write(topic)
+        return self.writer().write(topic, outline=outline, so_far=so_far)
 
     def rewrite(self, text: str) -> Answer:
         """Plain notes or text in the author's voice."""
@@ -112,12 +132,14 @@ class Twin:
         """Serve the OpenAI-compatible API and the web page until interrupted."""
         from llm_twin.inference.server import create_app, serve
 
+        self._check(self.model)
         serve(create_app(self.writer, lambda: self.models), host, port)
 
     def writer(self, model: str | None = None) -> Writer:
         """What answers a request now: the live pair, or another model of the registry beside it."""
         with self._lock:
             name = self._space.registry.resolve(self._model if model is None else model)
+            self._check(name)
             features = self._wanted_features()
             session = self._session
             if session is None or session.features.name != features or name not in session.engine.models:
@@ -139,9 +161,16 @@ class Twin:
     ) -> None:
         self.close()
 
+    def _check(self, name: str) -> None:
+        if not self._allow_tainted:
+            compose.refuse_tainted(self._space, name)
+
+    def _refused(self) -> set[str]:
+        return set() if self._allow_tainted else set(self._space.registry.tainted())
+
     def _wanted_features(self) -> str:
         """The feature version's name without opening it, where the registry knows it."""
-        if self._features not in ("live", "latest"):
+        if (self._space.workspace.features / self._features).is_dir():
             return self._features
         return compose.feature_name(self._space, self._features)
 
@@ -156,9 +185,12 @@ class Twin:
             wanted.add(live.model)
         if last is not None and last.features.name == features:
             wanted |= set(last.engine.models)
+        wanted -= self._refused()
         version = compose.feature_version(self._space, features)
         # The old session is only let go: answers on their way hold its engine, which stops with the last.
-        self._session = compose.open_session(self._space, sorted(wanted - {BASE}), version)
+        self._session = compose.open_session(
+            self._space, sorted(wanted - {BASE}), version, self._allow_tainted
+        )
         self._retriever = self._session.retriever
         return self._session
 

@@ -78,7 +78,15 @@ class Features(Section):
         0.1, gt=0, lt=0.5, description="The newest posts, held out; and as many for validation."
     )
     min_held_out: int = Field(8, ge=1, description="At least this many posts in test and in validation.")
-    tasks: tuple[Literal["write", "rewrite", "answer"], ...] = ("write", "rewrite", "answer")
+    tasks: tuple[Literal["write", "outline", "continue", "rewrite", "answer"], ...] = Field(
+        ("write", "rewrite", "answer"),
+        description="What the training samples ask for; with write and outline half of the posts have each.",
+    )
+    draft_budget: int = Field(
+        0,
+        ge=0,
+        description="Paragraphs that the base restates for rewrite; the default base is too small for it.",
+    )
     grace_days: float | None = Field(
         14.0,
         ge=0,

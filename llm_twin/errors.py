@@ -17,6 +17,7 @@ TwinError                     exit 1
 ├── EngineError               the generation engine did not start or answer
 ├── StoreError                the vector store's server did not answer, or refused
 └── GateRefused               exit 3: a measured check said no
+    └── Tainted               the version learnt from a post that was forgotten since
 """
 
 
@@ -105,3 +106,7 @@ class GateRefused(TwinError):
     """A measured check refused the action; the reason is in the message."""
 
     exit_code = 3
+
+
+class Tainted(GateRefused):
+    """The model version was trained on a post that its author has forgotten since."""

@@ -36,6 +36,10 @@ from llm_twin.errors import IntegrityError, VersionNotFound
 MARK = "complete.json"
 SHARD = "shard"
 _UPSERT = 512  # points of one update
+# The graph, the vectors in both precisions, and the payload, whose chunk ids all answers read. Of more bytes
+# than this, what is largest is left to be read as it is needed: 400 MB take 0.1 s from the system's cache.
+_SEARCHED = ("vector_index-dense", "vector_storage-dense", "payload_storage")
+_READ_AHEAD = 400_000_000
 
 
 class EdgeStore:
@@ -201,8 +205,7 @@ def _load(folder: Path, points: int) -> Any:
     import qdrant_edge as edge
 
     try:
-        for file in folder.rglob("quantized.data"):
-            _read_ahead(file)
+        _read_ahead(folder)
         shard = edge.EdgeShard.load(str(folder / SHARD))
         held = shard.info().points_count
     except Exception as error:  # the engine raises nothing narrower, whatever is wrong with the files
@@ -213,11 +216,21 @@ def _load(folder: Path, points: int) -> Any:
     return shard
 
 
-def _read_ahead(file: Path) -> None:
-    """Bring a file into the system's cache: the first question after a start took 230 ms without."""
-    with file.open("rb") as data:
-        while data.read(1 << 20):
-            pass
+def _read_ahead(folder: Path) -> None:
+    """Bring the files that a search jumps about in into the system's cache, the small ones first.
+
+    Read only as they are needed, page by page, they made the slowest of the first 500 questions about
+    100,000 chunks take 31 ms; read ahead, 6.
+    """
+    files = [f for part in _SEARCHED for place in folder.rglob(part) for f in place.rglob("*") if f.is_file()]
+    left = _READ_AHEAD
+    for file in sorted(files, key=lambda file: file.stat().st_size):
+        left -= file.stat().st_size
+        if left < 0:
+            break
+        with file.open("rb") as data:
+            while data.read(1 << 20):
+                pass
 
 
 def _damaged(folder: Path, reason: str) -> IntegrityError:

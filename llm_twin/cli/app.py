@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llm_twin import __version__
-from llm_twin.cli import build, models, posts, start, talk
+from llm_twin.cli import build, forget, models, posts, start, talk
 
 app = typer.Typer(
     name="llm-twin",
@@ -36,5 +36,5 @@ def _options(
     del version
 
 
-for module in (start, posts, build, models, talk):
+for module in (start, posts, build, models, forget, talk):
     module.register(app)

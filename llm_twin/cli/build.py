@@ -83,7 +83,7 @@ def show_version(
 
     opened = space(workspace, overrides)
     manifest = compose.feature_version(opened, version).manifest
-    models = [e.version for e in opened.registry.entries() if e.features == manifest.version]
+    models = compose.models_of(opened, manifest)
     show.result(
         manifest.model_dump(mode="json") | {"models": models}, as_json, *describe.version(manifest, models)
     )

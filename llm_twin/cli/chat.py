@@ -22,11 +22,11 @@ HELP = """\
 Ctrl-C stops an answer and keeps what was said."""
 
 
-def talk(space: Twinspace, model: str, features: str) -> None:
+def talk(space: Twinspace, model: str, features: str, allow_tainted: bool = False) -> None:
     """Read questions until the end of input."""
     from llm_twin.api import Twin
 
-    with Twin(space, model, features) as twin:
+    with Twin(space, model, features, allow_tainted) as twin:
         conversation = twin.conversation()
         writer = twin.writer()  # starts the engine, so that what is missing is said before the first question
         print(f"You are talking to the twin of {writer.author}, {writer.model} with {writer.features.name}.")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from llm_twin.cli import show
-from llm_twin.cli.options import Json, Set, Workspace, space
+from llm_twin.cli import exchange, lineage, show
+from llm_twin.cli.options import Json, ModelVersion, Set, Tainted, Workspace, space
 
 models = typer.Typer(help="Versions, the live pair, and where each came from.", no_args_is_help=True)
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="v3, live or candidate.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    exchange.register(models)
     app.add_typer(models, name="models")
 
 
@@ -24,8 +23,9 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
     """All versions with their scores on held-out posts."""
     opened = space(workspace, overrides)
     rows: list[dict[str, Any]] = []
+    tainted = opened.registry.tainted()
     for entry in opened.registry.entries():
-        manifest = opened.registry.get(entry.version).manifest
+        manifest = opened.registry.manifest(entry.version)
         rows.append(
             {
                 "version": entry.version,
@@ -34,8 +34,8 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
                 "scores": {
                     split: {n: s["value"] for n, s in by.items()} for split, by in manifest.scores.items()
                 },
-                "tainted": False,
-                "created_at": entry.created_at,
+                "tainted": entry.version in tainted,
+                "created_at": manifest.created_at,
                 "content_id": entry.content_id,
             }
         )
@@ -51,7 +51,7 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
             row["created_at"][:16],
             *(f"{row['scores']['test'][name]:.3f}" for name in ("base", "adapter")),
             row["content_id"][:12],
-            ", ".join(row["aliases"]),
+            ", ".join([*row["aliases"], *["tainted"] * row["tainted"]]),
         )
         for row in rows
     ]
@@ -61,33 +61,32 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
 
 @models.command("show")
 def show_model(
-    version: Version = "live", workspace: Workspace = None, overrides: Set = None, as_json: Json = False
+    version: ModelVersion = "live", workspace: Workspace = None, overrides: Set = None, as_json: Json = False
 ) -> None:
     """The manifest of a version: what it was made from, how, and what it scored."""
-    model = space(workspace, overrides).registry.get(version)
-    manifest = model.manifest
-    scores = [
-        f"  {split:10} {name:8} {score['value']:.4f} bits per byte "
-        f"({score['low']:.4f} to {score['high']:.4f})"
-        for split, by_name in manifest.scores.items()
-        for name, score in by_name.items()
-    ]
+    from llm_twin import compose
+
+    opened = space(workspace, overrides)
+    model = opened.registry.get(version)
+    features = compose.features_of(opened, model.manifest)
+    named = model.manifest.features
+    where = features.name if features else f"{named.name}, which is not in this workspace"
+    titles = {post.id: post.title for post in features.posts.values()} if features else {}
+    tainted = opened.registry.tainted().get(model.name, ())
     show.result(
-        manifest.model_dump(mode="json"),
+        model.manifest.model_dump(mode="json") | {"tainted": tainted},
         as_json,
-        f"{manifest.version}  {manifest.content_id}",
-        f"base {manifest.base.name} ({manifest.base.id[:12]}), parent {manifest.parent or 'none'}",
-        f"features {manifest.features.name} ({manifest.features.id[:12]}), "
-        f"{len(manifest.posts)} posts trained on",
-        f"{manifest.tokens} tokens in {manifest.seconds:.0f} s; {manifest.parameters}",
-        *scores,
-        f"files in {model.folder}",
+        *lineage.model(model.manifest, model.folder, f"{where} ({named.id[:12]})", titles),
+        *([f"tainted: {compose.why_tainted(tainted)} ({', '.join(tainted)})"] if tainted else ()),
     )
 
 
 @models.command()
 def promote(
-    version: Version = "candidate", workspace: Workspace = None, overrides: Set = None, as_json: Json = False
+    version: ModelVersion = "candidate",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
 ) -> None:
     """Make a version live, with the features it was trained on; exit 3 where the gate refuses."""
     from llm_twin import compose
@@ -98,34 +97,16 @@ def promote(
 
 
 @models.command()
-def rollback(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
-    """Restore the live pair before the present one; running servers follow at their next request."""
-    from llm_twin import compose
-
-    pair = compose.rollback(space(workspace, overrides))
-    show.result(
-        {"model": pair.model, "features": pair.features}, as_json, f"Live: {pair.model} with {pair.features}."
-    )
-
-
-@models.command()
-def export(
-    version: Version,
-    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that does not exist yet.")],
+def rollback(
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Copy a version as a plain PEFT folder, which PeftModel.from_pretrained loads as it is."""
-    import shutil
+    """Restore the live pair before the present one; running servers follow at their next request."""
+    from llm_twin import compose
 
-    from llm_twin.errors import WorkspaceError
-    from llm_twin.workspace import atomic_folder
-
-    if out.exists():
-        raise WorkspaceError(f"{out} exists already", "Name a folder that does not")
-    model = space(workspace, overrides).registry.get(version)
-    with atomic_folder(out) as building:
-        for path in model.folder.iterdir():
-            shutil.copyfile(path, building / path.name)
-    show.result({"version": model.name, "folder": str(out)}, as_json, f"{model.name} copied to {out}.")
+    pair = compose.rollback(space(workspace, overrides), allow_tainted)
+    show.result(
+        {"model": pair.model, "features": pair.features}, as_json, f"Live: {pair.model} with {pair.features}."
+    )

@@ -21,6 +21,10 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="Model version: v3, live, candidate or base.")]
+ModelVersion = Annotated[str, typer.Argument(metavar="VERSION", help="v3, live or candidate.")]
+Tainted = Annotated[
+    bool, typer.Option("--allow-tainted", help="Serve a version that learnt from a forgotten post too.")
+]
 FeatureVersion = Annotated[str, typer.Option("--features", help="Feature version: F0007, latest or live.")]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from llm_twin.cli import show
-from llm_twin.cli.options import FeatureVersion, Json, Model, Set, Workspace, space
+from llm_twin.cli.options import FeatureVersion, Json, Model, Set, Tainted, Workspace, space
 
 if TYPE_CHECKING:
     from llm_twin.api import Twin
@@ -79,45 +79,62 @@ def ask(
     question: str,
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question from the author's posts, in the author's voice."""
-    with _twin(workspace, overrides, model, features) as twin:
+    with _twin(workspace, overrides, model, features, allow_tainted) as twin:
         _print(twin.stream(question), as_json)
 
 
 def write(
     topic: str,
+    outline: Annotated[
+        Path | None,
+        typer.Option("--outline", metavar="FILE", help="Points to follow, one a line; - for standard input."),
+    ] = None,
+    so_far: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue", metavar="FILE", help="A post that was begun; only what follows is written."
+        ),
+    ] = None,
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Write a short post on a topic."""
-    with _twin(workspace, overrides, model, features) as twin:
-        _print(twin.stream_write(topic), as_json)
+    """Write a short post on a topic, by an outline, or what follows in one that was begun."""
+    if outline and so_far:
+        raise typer.BadParameter("give --outline or --continue, not both", param_hint="--continue")
+    points, begun = (_read(file) if file else None for file in (outline, so_far))
+    with _twin(workspace, overrides, model, features, allow_tainted) as twin:
+        _print(twin.stream_write(topic, points, begun), as_json)
 
 
 def rewrite(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Notes or plain text; - for standard input.")],
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """Write plain notes up in the author's voice."""
     text = _read(file)
-    with _twin(workspace, overrides, model, features) as twin:
+    with _twin(workspace, overrides, model, features, allow_tainted) as twin:
         _print(twin.stream_rewrite(text), as_json)
 
 
 def chat(
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
@@ -125,7 +142,7 @@ def chat(
     from llm_twin.cli.chat import talk
 
     opened = space(workspace, overrides)
-    talk(opened, model, features)
+    talk(opened, model, features, allow_tainted)
 
 
 def batch(
@@ -133,6 +150,7 @@ def batch(
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -140,7 +158,10 @@ def batch(
     """Answer every line of a file; interrupted, the same command goes on where it stopped."""
     from dataclasses import asdict
 
-    with _twin(workspace, overrides, model, features) as twin, show.progress(as_json) as progress:
+    with (
+        _twin(workspace, overrides, model, features, allow_tainted) as twin,
+        show.progress(as_json) as progress,
+    ):
         report = twin.batch(source, out, progress)
     show.result(
         asdict(report),
@@ -156,6 +177,7 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", help="Port; 0 chooses a free one.")] = None,
     model: Model = "live",
     features: FeatureVersion = "live",
+    allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
@@ -164,14 +186,20 @@ def serve(
     from llm_twin.api import Twin
 
     settings = opened.config.serve
-    with Twin(opened, model, features) as twin:
+    with Twin(opened, model, features, allow_tainted) as twin:
         twin.serve(host or settings.host, settings.port if port is None else port)
 
 
-def _twin(workspace: Path | None, overrides: list[str] | None, model: str, features: str) -> Twin:
+def _twin(
+    workspace: Path | None,
+    overrides: list[str] | None,
+    model: str,
+    features: str,
+    allow_tainted: bool = False,
+) -> Twin:
     from llm_twin.api import Twin
 
-    return Twin(space(workspace, overrides), model, features)
+    return Twin(space(workspace, overrides), model, features, allow_tainted)
 
 
 def _print(reply: Reply, as_json: bool) -> None:

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from llm_twin.collect import urls
+from llm_twin.collect import forgotten, urls
 from llm_twin.contracts.records import Post
 from llm_twin.errors import CollectError, WorkspaceError
 from llm_twin.workspace import translate_disk_full
 
-Change = Literal["new", "changed", "unchanged"]
-_VERSION = 2  # of the schema, in SQLite's user_version
+Change = Literal["new", "changed", "unchanged", "forgotten"]
+_VERSION = 3  # of the schema, in SQLite's user_version
 _MISSES = 2  # runs in a row in which a post was not found, after which it counts as removed
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS posts (
@@ -98,6 +98,8 @@ class Library:
     def compare(self, post: Post) -> Change:
         """What `upsert` would answer; writes nothing."""
         db = self._reading()
+        if db and forgotten.refuses(db, post):
+            return "forgotten"
         row = self._row(db, post) if db else None
         if row is None:
             return "new"
@@ -106,13 +108,16 @@ class Library:
     def upsert(self, post: Post, source: str = "") -> Change:
         """Store a post as it stands now. A post that was marked removed and is back is no longer removed.
 
-        A new address with the title and text of a stored post is that post, found elsewhere.
+        A new address with the title and text of a stored post is that post, found elsewhere. A forgotten post
+        is not stored.
 
         Args:
             source: where it was found, such as "site:example.org"; see `ids`.
         """
         with self._writing() as db:
             change = self.compare(post)
+            if change == "forgotten":
+                return change
             row = self._row(db, post)
             fields = (post.url, post.title, post.published_at, post.revision, post.kind, post.author)
             tags = json.dumps(post.tags, ensure_ascii=False)
@@ -226,6 +231,40 @@ class Library:
             row = db.execute(query, (_MISSES, post_id)).fetchone()
         return bool(row and row[0]) and self.mark_removed(post_id)
 
+    def same(self, post_id: str) -> tuple[str, ...]:
+        """Ids of a post and of all that is stored of its text under other addresses."""
+        db = self._reading()
+        return forgotten.same(db, post_id) if db else ()
+
+    def forget(self, post_id: str) -> tuple[str, ...]:
+        """Refuse a post from now on and list it no more; its words stay until `erase`. The ids of `same`."""
+        if self._reading() is None:
+            return ()
+        with self._writing() as db:
+            return forgotten.mark(db, post_id, self._now())
+
+    def forgotten(self) -> frozenset[str]:
+        """Ids of all forgotten posts."""
+        db = self._reading()
+        return forgotten.ids(db) if db else frozenset()
+
+    def forgotten_id(self, key: str) -> str | None:
+        """The forgotten post of a url, an id or the start of an id; None unless exactly one fits."""
+        db, cleaned = self._reading(), urls.clean(key)
+        address = Post.id_of(urls.canonical(cleaned) if cleaned else key)
+        return forgotten.find(db, key, address) if db else None
+
+    def erase(self) -> None:
+        """Delete all that is stored of the forgotten posts, so that no byte of the file holds their words.
+
+        Raises WorkspaceError where another process holds the file.
+        """
+        if self._reading() is not None and not self._erased():
+            raise WorkspaceError(
+                f"{self.path} is being read by another process, so that old pages of it stay",
+                "End that process and run the same command again",
+            )
+
     def counts(self) -> Counts:
         """How many posts stand, how many are removed, and how many revisions there are."""
         db = self._reading()
@@ -236,6 +275,12 @@ class Library:
         ).fetchone()
         revisions = db.execute("SELECT COUNT(*) FROM revisions").fetchone()[0]
         return Counts(standing or 0, removed, revisions)
+
+    def _erased(self) -> bool:
+        try:
+            return forgotten.erase(self._open())
+        except sqlite3.OperationalError as error:
+            raise self._unwritable(error) from error
 
     def _row(self, db: sqlite3.Connection, post: Post) -> tuple[str, str, str | None] | None:
         """(id, revision, removed_at) of what is stored of a post under its address, an alias or its text."""
@@ -262,9 +307,12 @@ class Library:
                 raise
             db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise WorkspaceError(
-                f"{self.path} cannot be written ({error})", "Free disk space or end the process that holds it"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: Exception) -> WorkspaceError:
+        return WorkspaceError(
+            f"{self.path} cannot be written ({error})", "Free disk space or end the process that holds it"
+        )
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -279,7 +327,7 @@ class Library:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
                 if found < _VERSION:
-                    steps = _FROM_1 * (found == 1) + _SCHEMA
+                    steps = _FROM_1 * (found == 1) + _SCHEMA + forgotten.SCHEMA
                     db.executescript(f"BEGIN; {steps} PRAGMA user_version={_VERSION}; COMMIT;")
             except sqlite3.DatabaseError as error:
                 db.close()

@@ -75,6 +75,9 @@ class Tally:
             self.refusals.append(Rejected(item.url, "by another author"))
         else:
             compared = self.library.compare(item) if self.dry_run else self.library.upsert(item, source)
+            if compared == "forgotten":
+                self.refusals.append(Rejected(item.url, "forgotten"))
+                return
             self.changes[compared] += 1
             self.private.update(private.tally(private.find(f"{item.title}\n\n{item.markdown}")))
             self.taken.append(item.url)

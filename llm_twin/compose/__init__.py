@@ -7,6 +7,14 @@ imported when a function needs them, so that importing this package stays cheap.
 from llm_twin.compose.demo import SAMPLE_PORT, Exchange, Story, demo
 from llm_twin.compose.doctor import Check, doctor, install_weights
 from llm_twin.compose.embedding import embedder
+from llm_twin.compose.exchange import (
+    collect_old_models,
+    diff_models,
+    export_gguf,
+    export_merged,
+    export_model,
+    import_model,
+)
 from llm_twin.compose.features import (
     build_features,
     check_features,
@@ -19,15 +27,19 @@ from llm_twin.compose.features import (
     list_features,
     open_library,
 )
+from llm_twin.compose.forget import ForgetReport, forget
+from llm_twin.compose.lineage import features_of, models_of
 from llm_twin.compose.models import TrainReport, evaluate, promote, rollback, train
 from llm_twin.compose.parts import base_model, vector_store
 from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
+from llm_twin.compose.taint import refuse_tainted, why_tainted
 
 __all__ = [
     "SAMPLE_PORT",
     "Check",
     "Exchange",
+    "ForgetReport",
     "Session",
     "Story",
     "TrainReport",
@@ -37,23 +49,34 @@ __all__ = [
     "check_features",
     "collect",
     "collect_old_features",
+    "collect_old_models",
     "demo",
     "diff_features",
+    "diff_models",
     "doctor",
     "embedder",
     "evaluate",
+    "export_gguf",
+    "export_merged",
+    "export_model",
     "feature_examples",
     "feature_name",
     "feature_version",
+    "features_of",
+    "forget",
+    "import_model",
     "init",
     "install_weights",
     "list_features",
+    "models_of",
     "open_library",
     "open_retriever",
     "open_session",
     "open_workspace",
     "promote",
+    "refuse_tainted",
     "rollback",
     "train",
     "vector_store",
+    "why_tainted",
 ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.embedding import embedder
 from llm_twin.compose.fit import check_fit
-from llm_twin.compose.parts import vector_store
+from llm_twin.compose.parts import drafter, vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.manifests import FeatureManifest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import EmptyStore, MismatchError, WorkspaceLocked
+from llm_twin.errors import EmptyStore, MismatchError, WorkspaceError, WorkspaceLocked
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
@@ -59,14 +59,30 @@ def build_features(space: Twinspace, progress: Progress | None = None) -> Featur
         posts = library.posts()
     progress = progress or Silent()
     made_by = embedder(space, progress=progress)
-    report = room.run(posts, space.config, made_by, vector_store(space), space.workspace, progress)
-    _follow_features(space, feature_version(space, report.version))
+    with closing(drafter(space)) if space.config.features.draft_budget else nullcontext() as drafts_by:
+        report = room.run(
+            posts, space.config, made_by, vector_store(space), space.workspace, progress, drafts_by
+        )
+    version = feature_version(space, report.version)
+    _refuse_forgotten(space, version)
+    _follow_features(space, version)
     if report.created and space.config.features.grace_days is not None:
         with suppress(WorkspaceLocked):  # another build has begun; it collects when it ends
             gone = collect_old_features(space).gone
             if gone:
                 progress.say(f"Collected {', '.join(gone)}, which nothing needs any more.")
     return report
+
+
+def _refuse_forgotten(space: Twinspace, version: FeatureVersion) -> None:
+    """Delete a version again if a post that it holds was forgotten since the library was read."""
+    from llm_twin.feature import gc
+
+    with open_library(space) as library:
+        forgotten = library.forgotten()
+    if not forgotten.isdisjoint(version.manifest.posts):
+        gc.remove(space.workspace, vector_store(space), [version.manifest], "a post was forgotten")
+        raise WorkspaceError(f"A post was forgotten while {version.name} was built", "Build again")
 
 
 def _follow_features(space: Twinspace, version: FeatureVersion) -> None:

@@ -1,9 +1,14 @@
-"""Whether a model version and a feature version may serve together."""
+"""Whether a model version may serve with a feature version, and on a base."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llm_twin.contracts.versions import FeatureVersion, ModelVersion
 from llm_twin.errors import MismatchError
+
+if TYPE_CHECKING:
+    from llm_twin.adapters.base_model import BaseModel
 
 
 def check_fit(model: ModelVersion, version: FeatureVersion) -> None:
@@ -13,6 +18,17 @@ def check_fit(model: ModelVersion, version: FeatureVersion) -> None:
             f"{model.name} was trained with prompt {_named(model)}, "
             f"{version.name} was built with {_named(version)}",
             "Train on these features: llm-twin train",
+        )
+
+
+def check_base(model: ModelVersion, base: BaseModel) -> None:
+    """Refuse a model for another base than this one. Raises MismatchError naming both."""
+    wanted = model.manifest.base
+    if wanted.id != base.id:
+        raise MismatchError(
+            f"{model.name} is an adapter for {wanted.name} ({wanted.id[:12]}), "
+            f"the configured base is {base.name} ({base.id[:12]})",
+            f"Set base.id to {wanted.name}, or train a version for this base",
         )
 
 

@@ -9,20 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.features import check_features, feature_version
+from llm_twin.compose.fit import check_base
+from llm_twin.compose.lineage import serving_features
 from llm_twin.compose.parts import base_model
 from llm_twin.compose.space import Twinspace
+from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, CARD, FeatureVersion, ModelVersion
-from llm_twin.errors import GateRefused
+from llm_twin.errors import GateRefused, Tainted
 from llm_twin.registry import Pair
-from llm_twin.workspace import atomic_write
+from llm_twin.workspace import atomic_write, sweep
 
 if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel
+    from llm_twin.contracts.bits import BitsPerByte
     from llm_twin.contracts.verdict import Verdict
     from llm_twin.evaluation import EvaluationReport
     from llm_twin.training import TrainingReport
+
+
+RUN_FEATURES = "features.txt"  # in the folder of a run: content id of the features that it trains on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ def train(
         tokenizer = HFChatTokenizer(base.folder)
         parameters = space.config.training.model_dump(mode="json")
         run_dir = space.workspace.runs / digest([version.manifest.content_id, base.id, parameters])[:12]
+        atomic_write(run_dir / RUN_FEATURES, version.manifest.content_id + "\n")
+        sweep(run_dir)
         run = training.run(
             version,
             space.config.training,
@@ -75,9 +84,7 @@ def train(
         }
         scores = evaluation.run(version, scorers, tokenizer, "test", progress)
         model = _register(space, version, base, run, scores)
-        verdict = _gate(space, model)
-        if verdict.passed:
-            _go_live(space, Pair(model.name, version.name), "train")
+        verdict = _go_live(space, model, version, "train")
     return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
 
 
@@ -87,6 +94,7 @@ def _register(
     """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
     from llm_twin.adapters.gguf_adapter import convert
     from llm_twin.registry.card import model_card
+    from llm_twin.registry.commit import commit
     from llm_twin.training import package_versions
 
     live = space.registry.live()
@@ -108,36 +116,61 @@ def _register(
             "validation": {name: score.model_dump(mode="json") for name, score in run.bits_per_byte.items()},
             "test": {name: score.model_dump(mode="json") for name, score in scores.bits_per_byte.items()},
         },
+        scored_on={
+            "validation": _posts_id(version, run.bits_per_byte["adapter"]),
+            "test": _posts_id(version, scores.bits_per_byte["adapter"]),
+        },
+        commit=commit(),
     )
     if base.gguf is not None:
         convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
     (run.adapter_dir / CARD).write_text(model_card(manifest), encoding="utf-8")
-    return space.registry.register(run.adapter_dir, manifest)
+    model = space.registry.register(run.adapter_dir, manifest)
+    taint(space)
+    return model
+
+
+def _posts_id(version: FeatureVersion, measured: BitsPerByte) -> str:
+    """Hash of the posts that were measured, each with its revision."""
+    return digest({row.post_id: version.manifest.posts[row.post_id] for row in measured.posts})
 
 
 def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
-    """Make a version live, with the features it was trained on, if the gate agrees. Raises GateRefused."""
+    """Make a version live, with the features it was trained on, if the gate agrees.
+
+    Raises GateRefused, and Tainted where it learnt from a post that was forgotten since.
+    """
     model = space.registry.get(name)
-    verdict = _gate(space, model)
+    posts = space.registry.tainted().get(model.name)
+    if posts:
+        raise Tainted(
+            f"{model.name} was not promoted: it {why_tainted(posts)}", "Train a clean one: llm-twin train"
+        )
+    check_base(model, base_model(space))
+    features = serving_features(space, model)
+    verdict = _go_live(space, model, features, "promote")
     if not verdict.passed:
         raise GateRefused(
             f"{model.name} was not promoted: {verdict.reason}", "Train a better one: llm-twin train"
         )
-    pair = Pair(model.name, feature_version(space, model.manifest.features.name).name)
-    _go_live(space, pair, "promote")
-    return pair, verdict
+    return Pair(model.name, features.name), verdict
 
 
-def _gate(space: Twinspace, model: ModelVersion) -> Verdict:
+def _gate(space: Twinspace, model: ModelVersion, live: Pair | None) -> Verdict:
     """Validation bits per byte of the version against its base and against the live version."""
     from llm_twin.contracts.bits import BitsPerByte
+    from llm_twin.contracts.verdict import Verdict
     from llm_twin.evaluation import gate
 
     def measured(version: ModelVersion, name: str) -> BitsPerByte:
         return BitsPerByte.model_validate(version.manifest.scores["validation"][name])
 
-    live = space.registry.live()
-    other = space.registry.get(live.model) if live and live.model not in (BASE, model.name) else None
+    tainted = space.registry.tainted()
+    if model.name in tainted:
+        return Verdict(passed=False, reason=f"it {why_tainted(tainted[model.name])}", measures={})
+    # A tainted live version is not served, so that there is nothing to be better than.
+    beaten = live.model if live and live.model not in (BASE, model.name, *tainted) else None
+    other = space.registry.get(beaten) if beaten else None
     return gate.decide(
         candidate=measured(model, "adapter"),
         base=measured(model, "base"),
@@ -145,14 +178,19 @@ def _gate(space: Twinspace, model: ModelVersion) -> Verdict:
     )
 
 
-def _go_live(space: Twinspace, pair: Pair, reason: str) -> None:
-    while not space.registry.switch(pair, reason, expected=space.registry.live()):
-        pass  # another process switched between our look and our write: look again
+def _go_live(space: Twinspace, model: ModelVersion, features: FeatureVersion, reason: str) -> Verdict:
+    """Make the pair live if the gate agrees; it looks again where another process switches meanwhile."""
+    pair = Pair(model.name, features.name)
+    while True:
+        live = space.registry.live()
+        verdict = _gate(space, model, live)
+        if not verdict.passed or live == pair or space.registry.switch(pair, reason, expected=live):
+            return verdict
 
 
-def rollback(space: Twinspace) -> Pair:
-    """Restore the live pair before the present one."""
-    return space.registry.rollback()
+def rollback(space: Twinspace, allow_tainted: bool = False) -> Pair:
+    """Restore the live pair before the present one, passing over tainted models unless they are allowed."""
+    return space.registry.rollback(allow_tainted)
 
 
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:

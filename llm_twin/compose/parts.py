@@ -12,6 +12,7 @@ from llm_twin.errors import EngineError
 
 if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel
+    from llm_twin.adapters.drafter import EngineDrafter
 
 
 def vector_store(space: Twinspace) -> VectorStore:
@@ -61,3 +62,17 @@ def engine(
         )
     ggufs = {name: model.gguf for name, model in adapters.items()}
     return LlamaCppEngine(base.gguf, ggufs, context=space.config.generation.context)
+
+
+def drafter(space: Twinspace) -> EngineDrafter:
+    """What restates paragraphs for training samples: the base, in an engine that the first draft starts."""
+    from llm_twin.adapters.base_model import HFChatTokenizer
+    from llm_twin.adapters.drafter import EngineDrafter
+
+    base = base_model(space)
+
+    def start() -> tuple[Engine, ChatTokenizer]:
+        tokenizer = HFChatTokenizer(base.folder)
+        return engine(space, base, {}, tokenizer), tokenizer
+
+    return EngineDrafter(f"{base.id}:{space.config.generation.engine}", start)

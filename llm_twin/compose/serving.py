@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.embedding import embedder
-from llm_twin.compose.fit import check_fit
+from llm_twin.compose.fit import check_base, check_fit
 from llm_twin.compose.parts import base_model, engine, vector_store
 from llm_twin.compose.space import Twinspace
+from llm_twin.compose.taint import refuse_tainted
 from llm_twin.config import Config
 from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorIndex
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import MismatchError
 
 if TYPE_CHECKING:
     from llm_twin.inference.retrieve import Retriever
@@ -43,10 +43,12 @@ class Session:
         self.index.close()
 
 
-def open_session(space: Twinspace, models: Sequence[str], features: FeatureVersion) -> Session:
+def open_session(
+    space: Twinspace, models: Sequence[str], features: FeatureVersion, allow_tainted: bool = False
+) -> Session:
     """Start serving: models are version names or "base" (which is always there).
 
-    Raises MismatchError where a model or the embedder does not fit the features.
+    Raises MismatchError where a model or the embedder does not fit the features, Tainted.
     """
     from llm_twin.adapters.base_model import HFChatTokenizer
 
@@ -54,14 +56,11 @@ def open_session(space: Twinspace, models: Sequence[str], features: FeatureVersi
     adapters = {}
     for name in models:
         if name != BASE:
+            if not allow_tainted:
+                refuse_tainted(space, name)
             model = space.registry.get(name)
             check_fit(model, features)
-            if model.manifest.base.id != base.id:
-                raise MismatchError(
-                    f"{name} is an adapter for {model.manifest.base.name} ({model.manifest.base.id[:12]}), "
-                    f"the configured base is {base.name} ({base.id[:12]})",
-                    f"Set base.id to {model.manifest.base.name}, or train a version for this base",
-                )
+            check_base(model, base)
             adapters[name] = model
     tokenizer = HFChatTokenizer(base.folder)
     index, retriever = open_retriever(space, features)

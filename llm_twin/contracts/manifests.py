@@ -78,7 +78,7 @@ class FeatureManifest(Manifest):
 
 
 class Tombstone(Record):
-    """What stays of a feature version that was deleted, so that lineage still resolves. Its number is spent.
+    """What stays of a version that was deleted, so that lineage still resolves. Its number is spent.
 
     `gone_at` is ISO 8601 in UTC; `reason` is for people.
     """
@@ -92,7 +92,12 @@ class Tombstone(Record):
 
 
 class ModelManifest(Manifest):
-    """Seal of a model version. `posts` were trained on; `scores` are of held-out posts."""
+    """Seal of a model version. `posts` were trained on; `scores` are of held-out posts, by split.
+
+    What says nothing of the content has no part in its id, and is empty in manifests of older programs:
+    `scored_on` is the hash of the posts, with their revisions, that the scores of a split were measured on;
+    `commit` is that of the program's checkout, if it ran from one.
+    """
 
     base: PartId
     features: PartId
@@ -101,10 +106,12 @@ class ModelManifest(Manifest):
     seconds: float
     packages: dict[str, str]
     scores: dict[str, Any]
+    scored_on: dict[str, str] = Field(default_factory=dict)
+    commit: str | None = None
 
     @property
     def _not_content(self) -> set[str]:
-        return {"seconds", "scores"}
+        return {"seconds", "scores", "scored_on", "commit"}
 
 
 def digest(value: Any) -> str:

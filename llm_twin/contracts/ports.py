@@ -221,6 +221,20 @@ class Engine(Protocol):
         """Stop the engine."""
 
 
+class Drafter(Protocol):
+    """A local model that restates paragraphs; its word is checked before it is used.
+
+    Attributes:
+        id: identity for caches and manifests: the weights, the engine, and how words are chosen.
+    """
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+    def draft(self, messages: Sequence[Message]) -> str:
+        """What the model answers to messages of `prompts.draft`; the same each time. Raises EngineError."""
+
+
 class Scorer(Protocol):
     """Gives the probability of a given text; what bits per byte are measured with.
 

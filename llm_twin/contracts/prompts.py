@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llm_twin.contracts.prose import ending
 from llm_twin.contracts.records import Message
 
 PROMPT_VERSION = "1"
+# Words of a text that are shown when it is to be continued. With a continuation of 300 words, the longest
+# that is trained, they fill about two thirds of a training sequence of 1,024 tokens.
+CONTEXT_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,21 @@ def write(author: str, title: str) -> tuple[Message, ...]:
     return _chat(author, f"Write a blog post titled: {title}")
 
 
+def outlined(author: str, title: str, points: Sequence[str]) -> tuple[Message, ...]:
+    """A post from its title and outline, a point a line."""
+    shown = "\n".join(f"- {point}" for point in points)
+    return _chat(author, f"Write a blog post titled: {title}\n\nFollow this outline:\n{shown}")
+
+
+def continued(author: str, title: str, text: str) -> tuple[Message, ...]:
+    """What follows in a post of which `text` is there.
+
+    Of its prose the last whole blocks are shown, CONTEXT_WORDS words at most, but always the last one.
+    """
+    shown = ending(text, CONTEXT_WORDS)
+    return _chat(author, f"Continue this blog post titled: {title}\n\n{shown}")
+
+
 def rewrite(author: str, notes: str) -> tuple[Message, ...]:
     """The author's paragraph from plain notes."""
     return _chat(author, f"Write this up in your own voice:\n\n{notes}")
@@ -40,6 +59,13 @@ def answer(
     shown = "\n\n".join(f"[{n}] {_heading(p)}\n{p.text}" for n, p in enumerate(passages, start=1))
     body = f"From your posts:\n\n{shown}\n\nAnswer from these posts: {question}" if passages else question
     return _chat(author, body, history)
+
+
+def draft(paragraph: str) -> tuple[Message, ...]:
+    """A plain restatement of a paragraph, asked of the base model when samples are made; no twin sees it."""
+    system = Message(role="system", content="You restate texts in plain words and leave nothing out.")
+    asked = f"Say this again in your own plain words. Keep every name and every number.\n\n{paragraph}"
+    return system, Message(role="user", content=_safe(asked))
 
 
 def _chat(author: str, body: str, history: Sequence[Message] = ()) -> tuple[Message, ...]:

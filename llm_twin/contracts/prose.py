@@ -87,6 +87,18 @@ def prose(markdown: str) -> str:
     return join(markdown, prose_spans(markdown))
 
 
+def ending(markdown: str, words: int) -> str:
+    """The last whole blocks of a text's prose that hold at most `words` words; of the last block all."""
+    taken: list[Span] = []
+    number = 0
+    for start, end in reversed(prose_spans(markdown)):
+        number += len(markdown[start:end].split())
+        if taken and number > words:
+            break
+        taken.append((start, end))
+    return join(markdown, reversed(taken))
+
+
 _ITEM = re.compile(r"^\s*([-*+]|\d{1,9}[.)])\s")
 
 

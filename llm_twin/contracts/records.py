@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Split = Literal["train", "validation", "test"]
-Task = Literal["write", "rewrite", "answer"]
+Task = Literal["write", "outline", "continue", "rewrite", "answer"]
+Origin = Literal["rule", "draft"]
 Kind = Literal["post", "note", "reply"]
 Role = Literal["system", "user", "assistant"]
 Span = tuple[int, int]
@@ -96,6 +97,8 @@ class Sample(Record):
     Attributes:
         spans: the blocks of the post's markdown that the completion is made of, in order;
             the completion is `prose.join(markdown, spans)`, so every target can be checked in its source.
+        source: who made the input of a rewrite: the rules of `feature.notes`, or a local model, whose draft
+            was checked. Not written where it is "rule", so that versions of before drafts keep their id.
     """
 
     id: str
@@ -105,6 +108,7 @@ class Sample(Record):
     messages: tuple[Message, ...]
     completion: str
     spans: tuple[Span, ...]
+    source: Origin = Field("rule", exclude_if=lambda origin: origin == "rule")
 
 
 class Hit(Record):

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from llm_twin.config import Config
 from llm_twin.contracts.manifests import FeatureManifest
-from llm_twin.contracts.ports import Embedder, Progress, VectorStore
+from llm_twin.contracts.ports import Drafter, Embedder, Progress, VectorStore
 from llm_twin.contracts.private import Kind
-from llm_twin.contracts.records import Post
+from llm_twin.contracts.records import Post, Split
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore
-from llm_twin.feature import boilerplate, receipt
+from llm_twin.feature import boilerplate, drafts, receipt
 from llm_twin.feature import samples as training_samples
 from llm_twin.feature.boilerplate import Removed
 from llm_twin.feature.chunk import chunk
 from llm_twin.feature.clean import clean_post
 from llm_twin.feature.dedup import Dropped, select
+from llm_twin.feature.drafts import Drafted
 from llm_twin.feature.embed import CACHE, embed
 from llm_twin.feature.index import ensure_index, sweep_indexes
 from llm_twin.feature.language import with_language
@@ -47,6 +48,8 @@ class FeatureReport:
         boilerplate: the recurring notes that were taken out of posts.
         alike: groups of post ids that are no repeats, but so alike that they lie in one split.
         quoting: number of posts that hold words of others, which are found and cited but never learnt.
+        drafts: how many paragraphs were restated by a model ("asked"), how many drafts were known already
+            ("reused"), how many passed ("accepted"), and how many did not by the reason; empty without.
     """
 
     version: str
@@ -64,6 +67,7 @@ class FeatureReport:
     boilerplate: tuple[Removed, ...]
     alike: tuple[tuple[str, ...], ...]
     quoting: int
+    drafts: dict[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -73,18 +77,20 @@ def run(
     store: VectorStore,
     workspace: Workspace,
     progress: Progress,
+    drafter: Drafter | None = None,
 ) -> FeatureReport:
     """Build a feature version, seal it under `workspace.features` and index it in `store`.
 
     Nothing changed since the newest version makes no new one and embeds nothing; its index is built if it
-    is missing. Raises EmptyStore where no post is left to work on, WorkspaceLocked, DiskFull.
+    is missing. `drafter`, where there is one, restates as many paragraphs as `features.draft_budget` says.
+    Raises EmptyStore where no post is left to work on, WorkspaceLocked, DiskFull.
     """
     began = time.monotonic()
     with workspace.lock("features"):
         sweep(workspace.features)
         sweep(workspace.cache)
         sweep_indexes(workspace)
-        key, newest = receipt.inputs(posts, config, embedder), latest(workspace.features)
+        key, newest = receipt.inputs(posts, config, embedder, drafter), latest(workspace.features)
         known = _known(newest, key, store, workspace, progress) if newest else None
         if known:
             return replace(known, seconds=round(time.monotonic() - began, 3))
@@ -104,11 +110,16 @@ def run(
             chunks += chunk(post, embedder, config.features.chunk_tokens)
             progress.advance()
         made = embed([c.indexed_text for c in chunks], embedder, workspace.cache / CACHE, progress)
+        drafted = _drafted(kept, splits, config, drafter, workspace, progress)
+        if drafted.remark:
+            remarks = (*remarks, drafted.remark)
+            progress.say(drafted.remark)
         progress.start("samples")
         samples = training_samples.build(
-            kept, splits, chunks, made.vectors, config.author.name, config.features.tasks
+            kept, splits, chunks, made.vectors, config.author.name, config.features.tasks, drafted.texts
         )
-        content = Content(kept, splits, chunks, made.vectors, samples)
+        restated_by = drafter.id if drafter and drafted.texts else None
+        content = Content(kept, splits, chunks, made.vectors, samples, restated_by)
         manifest, created = seal(content, config, embedder, store, workspace, progress)
         report = FeatureReport(
             version=manifest.version,
@@ -126,6 +137,7 @@ def run(
             boilerplate=tuple(selected.removed),
             alike=alike,
             quoting=len({c.post_id for c in chunks if c.quoted}),
+            drafts=drafted.counts,
         )
         receipt.write(workspace.cache, key, manifest.content_id, asdict(report))
     return report
@@ -152,6 +164,27 @@ def _select(posts: Sequence[Post], config: Config) -> _Selected:
             "Collect more, or change features.min_words or features.languages in twin.yaml",
         )
     return _Selected(kept, dropped, removed)
+
+
+def _drafted(
+    posts: Sequence[Post],
+    splits: Mapping[Split, Sequence[str]],
+    config: Config,
+    drafter: Drafter | None,
+    workspace: Workspace,
+    progress: Progress,
+) -> Drafted:
+    """Drafts of as many paragraphs as the budget allows; those of texts that are gone leave the cache."""
+    cache = workspace.cache / drafts.CACHE
+    if drafter is None and not cache.exists():
+        return Drafted()
+    learnt = set(splits["train"])
+    words = training_samples.vocabulary([post for post in posts if post.id in learnt])
+    paragraphs = training_samples.to_draft(posts, splits, words)
+    drafts.keep(cache, paragraphs)
+    if drafter is None or "rewrite" not in config.features.tasks:
+        return Drafted()
+    return drafts.run(paragraphs[: config.features.draft_budget], drafter, cache, words, progress)
 
 
 def _known(

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from llm_twin.contracts.prose import blocks, join
+from llm_twin.contracts import prompts
+from llm_twin.contracts.prose import PROSE, blocks, join
 from llm_twin.contracts.records import Sample, Split, Task
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.dedup import text_hash
+from llm_twin.feature.drafts import refusal
 from llm_twin.feature.near import related
 from llm_twin.feature.quoted import overlaps, quoted
-from llm_twin.feature.samples import TASK_WORDS, most
+from llm_twin.feature.samples import most, vocabulary
 from llm_twin.feature.style import shifted
+from llm_twin.feature.targets import TASK_WORDS
 
 # Share of the samples that the posts can give, which must be there. Every title and leading paragraph makes
 # one; of the paragraphs the notes of some say too little (of three authors', 98 % and more make one).
@@ -20,6 +23,7 @@ _LEAST_MADE = 0.5
 _FEWEST = 8  # training samples: with fewer, one step of the optimiser sees them all
 _SHOWN = 3  # ids named in a problem
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_WHOLE: frozenset[Task] = frozenset({"write", "outline"})  # posts that are alike are found as posts
 
 
 def check(version: FeatureVersion) -> list[str]:
@@ -27,10 +31,12 @@ def check(version: FeatureVersion) -> list[str]:
     return [
         *_not_the_source(version),
         *_cut(version),
+        *_continued(version),
         *_quoted(version),
         *_held_out(version),
         *_across_splits(version),
         *_mix(version),
+        *_drafts(version),
         *_length(version),
         *shifted(version),
     ]
@@ -55,6 +61,29 @@ def _cut(version: FeatureVersion) -> Iterable[str]:
     bad = [s.id for s in version.samples if not set(s.spans) <= whole.get(s.post_id, set())]
     if bad:
         yield f"{len(bad)} completions begin or end inside a paragraph ({_some(bad)})"
+
+
+def _continued(version: FeatureVersion) -> Iterable[str]:
+    """What a continuation follows is the author's own too, of the same post, and nothing lies between."""
+    bad = [s.id for s in version.samples if s.task == "continue" and not _goes_on(version, s)]
+    if bad:
+        yield f"{len(bad)} continuations do not follow the author's text before them ({_some(bad)})"
+
+
+def _goes_on(version: FeatureVersion, sample: Sample) -> bool:
+    post, author = version.posts.get(sample.post_id), version.manifest.prompt.author
+    if post is None or not sample.spans:
+        return False
+    others, end = quoted(post.markdown), 0
+    for block in reversed(blocks(post.markdown)):
+        if block.end > sample.spans[0][0]:
+            continue
+        if block.kind not in PROSE or overlaps(others, [(block.start, block.end)]):
+            return False
+        end = end or block.end
+        if prompts.continued(author, post.title, post.markdown[block.start : end]) == sample.messages:
+            return True
+    return False
 
 
 def _quoted(version: FeatureVersion) -> Iterable[str]:
@@ -90,7 +119,7 @@ def _across_splits(version: FeatureVersion) -> Iterable[str]:
         for b in blocks(post.markdown)
     }
     repeated, leaked = [], []
-    for sample in (s for s in version.samples if s.task != "write"):
+    for sample in (s for s in version.samples if s.task not in _WHOLE):
         text = text_hash(sample.completion)
         _, first = where.setdefault(text, (sample.id, sample.split))
         if first != sample.split:
@@ -123,7 +152,7 @@ def _alike_posts(version: FeatureVersion) -> Iterable[str]:
 
 def _mix(version: FeatureVersion) -> Iterable[str]:
     """Whether each task has the samples that the posts can give, each of them once."""
-    trained = Counter(sample.task for sample in version.samples if sample.split == "train")
+    trained = Counter(s.task for s in version.samples if s.split == "train" and s.source == "rule")
     if not trained.total():
         yield "There are no training samples"
         return
@@ -133,12 +162,29 @@ def _mix(version: FeatureVersion) -> Iterable[str]:
     if twice:
         yield f"{len(twice)} samples stand there more than once ({_some(twice)})"
     tasks: tuple[Task, ...] = tuple(version.manifest.parameters.get("tasks", ()))
-    possibles = most(version.posts, version.manifest.splits)
+    possibles = most(version.posts, version.manifest.splits, tasks)
     for task in tasks:
         possible = possibles[task]
         if not _LEAST_MADE * possible <= trained[task] <= possible:
             found = f"{trained[task]} samples of the task {task}"
             yield f"The task mix is off: {found}; the posts give {possible}"
+
+
+def _drafts(version: FeatureVersion) -> Iterable[str]:
+    """Whether the drafts are no more than were asked for, and still pass their checks."""
+    drafted = [sample for sample in version.samples if sample.source == "draft"]
+    budget = version.manifest.parameters.get("draft_budget", 0)
+    if len(drafted) > budget:
+        yield f"{len(drafted)} samples are made of drafts; {budget} could be asked for"
+    words = vocabulary(version.split("train"))
+    bad = [s.id for s in drafted if s.task != "rewrite" or refusal(_input(s), s.completion, words)]
+    if bad:
+        yield f"{len(bad)} drafts do not say what their target says, or are copies ({_some(bad)})"
+
+
+def _input(sample: Sample) -> str:
+    """What a rewrite starts from: the prompt's text after its instruction."""
+    return sample.messages[-1].content.partition("\n\n")[2]
 
 
 def _length(version: FeatureVersion) -> Iterable[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from llm_twin.contracts.manifests import FeatureManifest, Tombstone
 from llm_twin.contracts.ports import VectorStore
+from llm_twin.errors import WorkspaceError
 from llm_twin.feature.hold import holders, settled
 from llm_twin.feature.index import LOCK_S
 from llm_twin.feature.store import list_versions, tombstone_path, tombstones
@@ -62,12 +63,24 @@ def run(
     return Collected(tuple(gone), order, round(freed, 1))
 
 
-def remove(workspace: Workspace, store: VectorStore, manifest: FeatureManifest, reason: str) -> None:
-    """Delete one version at once, whoever reads it, and leave a tombstone with this reason."""
+def remove(
+    workspace: Workspace, store: VectorStore, manifests: Sequence[FeatureManifest], reason: str
+) -> None:
+    """Delete versions at once, whoever reads them, each leaving a tombstone with this reason.
+
+    What a killed run left of others goes too, and where none is named, that alone. Raises WorkspaceLocked
+    while a version is being built, WorkspaceError where something cannot be deleted.
+    """
     with workspace.lock("features"):
+        there = {manifest.version for manifest in list_versions(workspace.features)}
         with settled(workspace):
-            _bury(workspace.features, manifest, reason)
+            for manifest in manifests:
+                if manifest.version in there:
+                    _bury(workspace.features, manifest, reason)
         _clear(workspace, store)
+        for folder in (workspace.features, workspace.index):
+            for left in folder.glob(".building-*"):
+                raise WorkspaceError(f"{left} cannot be deleted", "Check its permissions and run again")
 
 
 def _needed(

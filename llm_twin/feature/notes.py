@@ -82,17 +82,30 @@ def notes(paragraph: str, vocabulary: Container[str] = frozenset()) -> str | Non
     `vocabulary` holds words that the author also writes in lower case: one of them at the start of a
     sentence is no name.
     """
-    codes = [match[2].strip() for match in _CODE.finditer(paragraph)]
     words = _words(plain(paragraph))
     kinds = _kinds(words, vocabulary)
-    short_codes = [code for code in codes if len(code.split()) <= MAX_COPIED]
-    names = _longest(_unique([*_names(words, kinds), *short_codes]))
+    names = _longest(_unique([*_names(words, kinds), *_codes(paragraph)]))
     numbers = _unique(_numbers(words, kinds))
-    phrases = _phrases(words, kinds)
+    phrases = _phrases(words, kinds, max(3, len(words) // _WORDS_A_PHRASE))
     if len(names) + len(numbers) + len(phrases) < _LEAST_ITEMS:
         return None
     text = _in_order({"about": phrases, "names": names, "numbers": numbers}, paragraph)
     return None if copied_run(text, paragraph) else text
+
+
+def topics(paragraph: str, vocabulary: Container[str] = frozenset(), number: int = 2) -> list[str]:
+    """What a paragraph is about: its first name, if it has one, and its `number` weightiest key phrases."""
+    words = _words(plain(paragraph))
+    kinds = _kinds(words, vocabulary)
+    return _unique([*_names(words, kinds)[:1], *_phrases(words, kinds, number)])
+
+
+def facts(text: str, vocabulary: Container[str] = frozenset()) -> list[str]:
+    """Every name, short piece of inline code and number of a text: what a restatement of it has to keep."""
+    words = _words(plain(text))
+    kinds = _kinds(words, vocabulary)
+    counted = [word.text for word, kind in zip(words, kinds, strict=True) if kind == "number"]
+    return _unique([*_names(words, kinds), *_codes(text), *counted])
 
 
 def plain(markdown: str) -> str:
@@ -115,6 +128,11 @@ def copied_run(notes_text: str, source: str, length: int = MAX_COPIED + 1) -> bo
     own, other = (_TOKEN.findall(text.casefold()) for text in (notes_text, source))
     seen = {tuple(other[i : i + length]) for i in range(len(other) - length + 1)}
     return any(tuple(own[i : i + length]) in seen for i in range(len(own) - length + 1))
+
+
+def _codes(markdown: str) -> list[str]:
+    found = (match[2].strip() for match in _CODE.finditer(markdown))
+    return [code for code in found if len(code.split()) <= MAX_COPIED]
 
 
 def _words(text: str) -> list[_Word]:
@@ -200,8 +218,8 @@ def _numbers(words: Sequence[_Word], kinds: Sequence[str]) -> list[str]:
     return numbers
 
 
-def _phrases(words: Sequence[_Word], kinds: Sequence[str]) -> list[str]:
-    """The weightiest runs of content words, in lower case, in the order in which they stand."""
+def _phrases(words: Sequence[_Word], kinds: Sequence[str], number: int) -> list[str]:
+    """The `number` weightiest runs of content words, in lower case, in the order in which they stand."""
     runs: list[list[str]] = [[]]
     for i, word in enumerate(words):
         counted = (
@@ -222,7 +240,6 @@ def _phrases(words: Sequence[_Word], kinds: Sequence[str]) -> list[str]:
         + len(phrase) / 100  # longer words tell more
         for phrase in candidates
     }
-    number = max(3, len(words) // _WORDS_A_PHRASE)
     best = set(sorted(candidates, key=lambda phrase: (-weight[phrase], phrase))[:number])
     return [phrase for phrase in candidates if phrase in best]
 

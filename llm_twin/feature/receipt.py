@@ -1,6 +1,6 @@
 """The receipt of the last build: what went in and what came of it, so that nothing is done again.
 
-A build is determined by its posts, its configuration, its embedder and the code that runs. Where all four
+A build is determined by its posts, its configuration, its models and the code that runs. Where all four
 are those of the last build, the newest version is what a new build would make: on 461 posts, that is seen in
 half a second, while cutting, masking and rendering them again takes fourteen. The receipt lies in the cache
 and may be deleted at any time.
@@ -17,20 +17,21 @@ from typing import Any
 
 from llm_twin.config import Config
 from llm_twin.contracts.manifests import digest
-from llm_twin.contracts.ports import Embedder
+from llm_twin.contracts.ports import Drafter, Embedder
 from llm_twin.contracts.records import Post
 from llm_twin.workspace import atomic_write
 
 RECEIPT = "features.json"
 
 
-def inputs(posts: Sequence[Post], config: Config, embedder: Embedder) -> str:
+def inputs(posts: Sequence[Post], config: Config, embedder: Embedder, drafter: Drafter | None = None) -> str:
     """Identity of everything that decides what a build makes; the order of the posts is of no weight."""
     return digest(
         {
             "posts": sorted(hashlib.sha256(p.model_dump_json().encode()).hexdigest() for p in posts),
             "config": config.model_dump(mode="json", include={"author", "features"}),
             "embedder": embedder.id,
+            "drafter": drafter.id if drafter else None,
             "code": _code(),
         }
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from llm_twin.config import Config
 from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, PartId, PromptId, file_hash
@@ -31,13 +32,17 @@ _NOT_CONTENT = {"embedder", "backend", "grace_days"}
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a build made. Rows of `vectors` [chunks, dim] and `chunks` agree."""
+    """What a build made. Rows of `vectors` [chunks, dim] and `chunks` agree.
+
+    `drafter` identifies the model that restated paragraphs for the samples, if one did.
+    """
 
     posts: Sequence[Post]
     splits: Mapping[Split, tuple[str, ...]]
     chunks: Sequence[Chunk]
     vectors: Vectors
     samples: Sequence[Sample]
+    drafter: str | None = None
 
 
 class _Unchanged(Exception):
@@ -97,12 +102,13 @@ def _manifest(
     newest: FeatureManifest | None,
 ) -> FeatureManifest:
     tasks = Counter(sample.task for sample in content.samples)
+    drafts = sum(sample.source == "draft" for sample in content.samples)
     return FeatureManifest(
         version=name,
         content_id="",
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         parent=newest.version if newest else None,
-        parameters=config.features.model_dump(mode="json", exclude=_NOT_CONTENT),
+        parameters=_parameters(config, content.drafter),
         prompt=PromptId(version=PROMPT_VERSION, author=config.author.name),
         files={path.name: file_hash(path) for path in sorted(folder.iterdir())},
         posts={post.id: post.revision for post in content.posts},
@@ -113,5 +119,13 @@ def _manifest(
             "chunks": len(content.chunks),
             "samples": len(content.samples),
             **{task: tasks[task] for task in config.features.tasks},
+            **({"drafts": drafts} if content.drafter else {}),
         },
     ).sealed()
+
+
+def _parameters(config: Config, drafter: str | None) -> dict[str, Any]:
+    """What the version was made with; drafts only where there are some, so that the others keep their id."""
+    if drafter is None:
+        return config.features.model_dump(mode="json", exclude={*_NOT_CONTENT, "draft_budget"})
+    return config.features.model_dump(mode="json", exclude=_NOT_CONTENT) | {"drafter": drafter}

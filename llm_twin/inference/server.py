@@ -27,7 +27,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from llm_twin.errors import EngineError, TwinError, VersionNotFound
+from llm_twin.errors import EngineError, GateRefused, TwinError, VersionNotFound
 from llm_twin.inference import wire
 from llm_twin.inference.guard import Guard, is_loopback
 from llm_twin.inference.reply import Reply
@@ -190,6 +190,8 @@ async def _on_twin_error(_: Request, error: Exception) -> JSONResponse:
         status, code = 404, "model_not_found"
     elif isinstance(error, EngineError):
         status = 503
+    elif isinstance(error, GateRefused):
+        status = 403
     return JSONResponse(wire.error(str(error), status, code, getattr(error, "param", None)), status)
 
 

@@ -23,6 +23,7 @@ _FUNCTION_WORDS = """
 STOP = frozenset(_FUNCTION_WORDS.split())
 _WORD = re.compile(r"[^\W_]+(?:\.[0-9]+)?")
 _ENDS = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+(?=[\"'“‘(*_\[]*[A-Z0-9])|\n+")
+_MARK = re.compile(r"^\s*(?:[-*+•]|#{1,6}|\d{1,3}[.)])(?:\s+|$)")
 _MIN_STEM = 3
 
 
@@ -63,6 +64,12 @@ def _undouble(word: str) -> str:
     if len(word) > _MIN_STEM and word[-1] == word[-2] and word[-1] not in "aeiouls":
         return word[:-1]
     return word[:-1] if word.endswith("e") and len(word) > _MIN_STEM else word
+
+
+def points(outline: str) -> list[str]:
+    """The points of an outline, a line each, without the marks of a list or a heading."""
+    found = (_MARK.sub("", line).strip() for line in outline.splitlines())
+    return [point for point in found if point]
 
 
 def sentences(text: str) -> list[Span]:

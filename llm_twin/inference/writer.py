@@ -8,7 +8,7 @@ from itertools import chain
 from llm_twin.config import Config
 from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
-from llm_twin.contracts.prose import PROSE, blocks, join
+from llm_twin.contracts.prose import PROSE, blocks, join, prose
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import ConfigError, MismatchError, TwinError, VersionNotFound
@@ -16,7 +16,7 @@ from llm_twin.inference.context import Prompt, answering, fitted, search_text
 from llm_twin.inference.refusal import refusal
 from llm_twin.inference.reply import Clock, Reply, Tally, generate
 from llm_twin.inference.retrieve import Retriever
-from llm_twin.inference.words import sentences
+from llm_twin.inference.words import points, sentences
 
 
 class Writer:
@@ -94,14 +94,42 @@ class Writer:
         prompt = answering(question, hits, history, self.author, self.tokenizer, self._budget(sampling))
         return self._reply((prompt,), clock, tally, sampling)
 
-    def write(self, topic: str, sampling: Sampling | None = None) -> Reply:
-        """A post on a topic. Raises TwinError for an empty topic or one that cannot fit."""
+    def write(
+        self,
+        topic: str,
+        sampling: Sampling | None = None,
+        outline: str | None = None,
+        so_far: str | None = None,
+    ) -> Reply:
+        """A post on a topic; one that follows an outline, a point a line; or what follows in a post.
+
+        Of `so_far`, the Markdown of a post that was begun, the model sees the last blocks of prose, as in
+        training (see `prompts.continued`), and only what follows is said. Raises TwinError for an empty
+        topic, outline or text, for both of them together, and for what cannot fit.
+        """
         if not topic.strip():
             raise TwinError("The topic is empty", "Name one")
         clock, sampling = Clock(), sampling or self.sampling
-        messages = prompts.write(self.author, topic.strip())
-        prompt = fitted(messages, self.tokenizer, self._budget(sampling), "The topic")
+        messages, what = self._writing(topic.strip(), outline, so_far)
+        prompt = fitted(messages, self.tokenizer, self._budget(sampling), what)
         return self._reply((prompt,), clock, Tally(), sampling)
+
+    def _writing(
+        self, topic: str, outline: str | None, so_far: str | None
+    ) -> tuple[tuple[Message, ...], str]:
+        """The prompt, and what to call the text in it that may be too long."""
+        if outline is not None and so_far is not None:
+            raise TwinError("Both an outline and a text to continue were given", "Give one of them")
+        if so_far is not None:
+            if not prose(so_far).strip():
+                raise TwinError("The text to continue holds no prose", "Give it a paragraph at least")
+            return prompts.continued(self.author, topic, so_far), "The last paragraph of the text"
+        if outline is not None:
+            found = points(outline)
+            if not found:
+                raise TwinError("The outline is empty", "Give it a point a line")
+            return prompts.outlined(self.author, topic, found), "The outline"
+        return prompts.write(self.author, topic), "The topic"
 
     def rewrite(self, text: str, sampling: Sampling | None = None) -> Reply:
         """A plain text in the author's voice, paragraph by paragraph; headings, code and quotations stay.

@@ -7,13 +7,17 @@ import yaml
 from llm_twin.contracts.manifests import ModelManifest
 
 
-def model_card(manifest: ModelManifest) -> str:
-    """README.md of an adapter folder; `manifest` need not be named or sealed yet."""
+def model_card(manifest: ModelManifest, merged: bool = False) -> str:
+    """README.md of an adapter folder, or of base and adapter `merged` into one model.
+
+    `manifest` need not be named or sealed yet.
+    """
     metadata = {
         "base_model": manifest.base.name,
-        "library_name": "peft",
+        "base_model_relation": "finetune" if merged else "adapter",
+        "library_name": "transformers" if merged else "peft",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", "llm-twin"],
+        "tags": ["llm-twin"] if merged else ["lora", "llm-twin"],
     }
     scores = [
         f"| {split} | {name} | {score['value']:.3f} | {score['low']:.3f} to {score['high']:.3f} |"
@@ -24,7 +28,7 @@ def model_card(manifest: ModelManifest) -> str:
         "---",
         yaml.safe_dump(metadata, sort_keys=True).strip(),
         "---",
-        f"# A LoRA adapter that writes like {manifest.prompt.author}",
+        f"# A {'model' if merged else 'LoRA adapter'} that writes like {manifest.prompt.author}",
         "",
         f"Base: {manifest.base.name}, sha256 {manifest.base.id}.",
         f"Trained on {len(manifest.posts)} posts of feature version {manifest.features.name} "

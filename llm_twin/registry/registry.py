@@ -1,47 +1,45 @@
 """Versions of adapters in SQLite, their files in content-addressed folders, and the one live pair.
 
-    models/registry.db          versions (v1, v2 ...), the candidate, every live pair there has been
+    models/registry.db          versions (v1, v2 ...), tombstones, the candidate, every live pair there was
     models/<content id>/        a sealed adapter; its folder exists before its row does
 
-A row is the last thing that is written, so a killed process leaves at most a folder without a row, which the
-next registration of the same content replaces. Writers are serialised by SQLite (BEGIN IMMEDIATE).
+A row is the last thing that is written and the first that goes, so a killed process leaves at most a folder
+without a row, which the next registration of the same content replaces and `models gc` deletes. Processes
+that add or remove versions take turns, since copying an adapter may take seconds; the database is locked only
+while rows are written, so that promoting and rolling back never wait for a copy.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_twin.contracts.manifests import MANIFEST, MODEL_NAME, ModelManifest, file_hash
+from llm_twin.contracts.manifests import (
+    MANIFEST,
+    MODEL_NAME,
+    ModelManifest,
+    Tombstone,
+    file_hash,
+    read_manifest,
+    verify,
+)
 from llm_twin.contracts.versions import BASE, ModelVersion
-from llm_twin.errors import VersionNotFound
-from llm_twin.workspace import atomic_folder, translate_disk_full
+from llm_twin.errors import IntegrityError, VersionNotFound
+from llm_twin.registry import database
+from llm_twin.registry.files import check_names
+from llm_twin.workspace import Workspace, atomic_folder, sweep
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS versions (
-    number INTEGER PRIMARY KEY,
-    content_id TEXT NOT NULL UNIQUE,
-    features TEXT NOT NULL,
-    created_at TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS candidate (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS live (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    model TEXT NOT NULL,
-    features TEXT NOT NULL,
-    since TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    undone INTEGER NOT NULL DEFAULT 0
-);
-"""
 _LIVE = "SELECT model, features FROM live WHERE undone = 0 ORDER BY id DESC LIMIT 1"
-_BUSY_S = 30.0  # how long a writer waits for another; a registration takes milliseconds
+_PAIRS = "SELECT model, features FROM live WHERE undone = 0 ORDER BY id DESC"
+_HISTORY = "SELECT id, model, features FROM live WHERE undone = 0 ORDER BY id DESC"
+_RESTORE = "Restore it: llm-twin models import a copy, or train it again"
+_TURN_S = 600.0  # how long a registration waits for those before it: seconds each, for a large adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of `models list`."""
+    """A line of `models list`. `created_at` is when the version was registered here."""
 
     version: str
     content_id: str
@@ -74,25 +72,37 @@ class Registry:
         """Seal the files of a folder as the next version and make it the candidate.
 
         `manifest.version`, `files` and `content_id` are filled in here. Content that is registered already is
-        not registered twice: its version is returned.
+        not registered twice: its version is returned, its files restored where they were damaged. Raises
+        IntegrityError for a file that no version may hold, WorkspaceLocked where others take too long.
         """
         names = sorted(p.name for p in files.iterdir() if p.is_file() and p.name != MANIFEST)
+        check_names(names, files)
         hashes = {name: file_hash(files / name) for name in names}
         sealed = manifest.model_copy(update={"files": hashes}).sealed()
-        with self._write() as db:
-            known = db.execute(
-                "SELECT number FROM versions WHERE content_id = ?", (sealed.content_id,)
-            ).fetchone()
-            if known is None:
-                number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM versions").fetchone()[0]
-                named = sealed.model_copy(update={"version": f"v{number}"})
+        with self.turn():
+            known = self._rows("SELECT number FROM versions WHERE content_id = ?", sealed.content_id)
+            number = known[0][0] if known else self._next_number()
+            named = sealed.model_copy(update={"version": f"v{number}"})
+            if not (known and self._is_whole(named.content_id)):
                 self._store(files, names, named)
-                row = (number, named.content_id, named.features.name, named.created_at)
-                db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", row)
-            else:
-                number = known[0]
-            db.execute("INSERT OR REPLACE INTO candidate VALUES (1, ?)", (number,))
-        return self.get(f"v{number}")
+            with database.writing(self._file) as db:
+                if not known:
+                    row = (number, named.content_id, named.features.name, _now())
+                    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", row)
+                db.execute("INSERT OR REPLACE INTO candidate VALUES (1, ?)", (number,))
+        return self._open(named.content_id)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The turn of one process to add or remove versions; the system ends it with the process."""
+        with Workspace(self.folder.parent).lock("models", wait_s=_TURN_S):
+            sweep(self.folder)
+            yield
+
+    def _next_number(self) -> int:
+        """Of the next version. A number that was ever used, by a tombstone too, is not given again."""
+        spent = [e.version for e in self.entries()] + [stone.version for stone in self.tombstones()]
+        return max((int(name[1:]) for name in spent), default=0) + 1
 
     def _store(self, files: Path, names: list[str], manifest: ModelManifest) -> None:
         target = self.folder / manifest.content_id
@@ -101,6 +111,7 @@ class Registry:
         with atomic_folder(target) as building:
             for name in names:
                 shutil.copyfile(files / name, building / name)
+            verify(building, manifest.files)  # a file may have changed since it was hashed
             (building / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def get(self, name: str) -> ModelVersion:
@@ -108,11 +119,39 @@ class Registry:
 
         Raises VersionNotFound (also where live is the base), IntegrityError.
         """
-        version = self.resolve(name)
-        row = self._rows("SELECT content_id FROM versions WHERE number = ?", version[1:])
+        return self._open(self._content_id(name))
+
+    def manifest(self, name: str) -> ModelManifest:
+        """What is recorded of a version; unlike `get` it does not read the weights to verify them.
+
+        Raises VersionNotFound.
+        """
+        return ModelManifest.model_validate_json(read_manifest(self.folder / self._content_id(name)))
+
+    def _open(self, content_id: str) -> ModelVersion:
+        """Every hash is checked: of the files by the manifest, of the manifest by the name of its folder."""
+        folder = self.folder / content_id
+        try:
+            version = ModelVersion.open(folder)
+            found = version.manifest.sealed().content_id
+        except ValueError as error:  # of pydantic: no JSON, or not a manifest's
+            raise IntegrityError(f"{folder / MANIFEST} cannot be read", _RESTORE) from error
+        if found != content_id:
+            raise IntegrityError(f"{folder / MANIFEST} was changed after it was sealed", _RESTORE)
+        return version
+
+    def _is_whole(self, content_id: str) -> bool:
+        try:
+            self._open(content_id)
+        except (IntegrityError, VersionNotFound):
+            return False
+        return True
+
+    def _content_id(self, name: str) -> str:
+        row = self._rows("SELECT content_id FROM versions WHERE number = ?", self.resolve(name)[1:])
         if not row:
             raise VersionNotFound(f"No adapter behind {name!r}", "Train one: llm-twin train")
-        return ModelVersion.open(self.folder / row[0][0])
+        return str(row[0][0])
 
     def resolve(self, name: str) -> str:
         """The version name behind an alias: "v3", or "base". Raises VersionNotFound naming what there is."""
@@ -129,6 +168,13 @@ class Registry:
         elif MODEL_NAME.fullmatch(name) and name in known:
             return name
         there = ", ".join(known) or "none yet"
+        for stone in self.tombstones():
+            if stone.version == name:
+                raise VersionNotFound(
+                    f"{name} is gone since {stone.gone_at[:10]} ({stone.reason}; content "
+                    f"{stone.content_id[:12]})",
+                    f"Choose one of: {there}",
+                )
         raise VersionNotFound(
             f"There is no model version {name!r} (there are: {there})", "See llm-twin models list"
         )
@@ -157,34 +203,104 @@ class Registry:
 
     def pairs(self) -> list[Pair]:
         """The live pair, then those before it to which rollbacks lead, newest first."""
-        rows = self._rows("SELECT model, features FROM live WHERE undone = 0 ORDER BY id DESC")
-        return [Pair(*row) for row in rows]
+        return [Pair(*row) for row in self._rows(_PAIRS)]
+
+    def tombstones(self) -> list[Tombstone]:
+        """What stays of the versions that are gone, oldest first."""
+        rows = self._rows(
+            "SELECT number, content_id, created_at, parent, gone_at, reason FROM gone ORDER BY number"
+        )
+        fields = ("content_id", "created_at", "parent", "gone_at", "reason")
+        return [Tombstone(version=f"v{row[0]}", **dict(zip(fields, row[1:], strict=True))) for row in rows]
+
+    def bury(self, manifests: Sequence[ModelManifest], reason: str) -> list[str]:
+        """Take versions out of the registry, each leaving a tombstone; the names of those that went.
+
+        What is live, candidate, or where a rollback leads stays, whoever asks. Their folders are left to
+        `registry.gc`. Call it within a `turn`.
+        """
+        now = _now()
+        with database.writing(self._file) as db:
+            needed = {model for model, _ in db.execute(_PAIRS)}
+            needed |= {f"v{number}" for (number,) in db.execute("SELECT number FROM candidate")}
+            going = [m for m in manifests if m.version not in needed]
+            for m in going:
+                db.execute(
+                    "INSERT INTO gone VALUES (?, ?, ?, ?, ?, ?)",
+                    (m.version[1:], m.content_id, m.created_at, m.parent, now, reason),
+                )
+                db.execute("DELETE FROM versions WHERE number = ?", (m.version[1:],))
+        return [m.version for m in going]
 
     def switch(self, pair: Pair, reason: str, expected: Pair | None) -> bool:
-        """Make `pair` live if `expected` still is (compare and swap); False where another was first."""
-        with self._write() as db:
+        """Make `pair` live if `expected` still is (compare and swap); False where another was first.
+
+        Raises VersionNotFound where the model was collected meanwhile.
+        """
+        with database.writing(self._file) as db:
             if self._live_in(db) != expected:
                 return False
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            if db.execute("SELECT 1 FROM gone WHERE number = ?", (pair.model[1:],)).fetchone():
+                raise VersionNotFound(f"{pair.model} is gone", "See llm-twin models list")
             db.execute(
                 "INSERT INTO live (model, features, since, reason) VALUES (?, ?, ?, ?)",
-                (pair.model, pair.features, now, reason),
+                (pair.model, pair.features, _now(), reason),
             )
             db.execute("DELETE FROM candidate WHERE number = ?", (pair.model[1:],))
         return True
 
-    def rollback(self) -> Pair:
-        """Restore the live pair before the present one. Raises VersionNotFound where there was none."""
-        with self._write() as db:
-            rows = db.execute("SELECT id FROM live WHERE undone = 0 ORDER BY id DESC LIMIT 2").fetchall()
-            if len(rows) < 2:
+    def rollback(self, allow_tainted: bool = False) -> Pair:
+        """Restore the last live pair before the present one whose model is not tainted, or of all.
+
+        Raises VersionNotFound where there was none.
+        """
+        with database.writing(self._file) as db:
+            earlier = db.execute(_HISTORY).fetchall()[1:]
+            tainted = set() if allow_tainted else {f"v{n}" for (n,) in db.execute("SELECT number FROM taint")}
+            found = next((row for row in earlier if row[1] not in tainted), None)
+            if found is None:
+                why = " whose model is not tainted" if earlier else ""
                 raise VersionNotFound(
-                    "There is no earlier live pair to go back to", "See llm-twin models list"
+                    f"There is no earlier live pair{why} to go back to", "See llm-twin models list"
                 )
-            db.execute("UPDATE live SET undone = 1 WHERE id = ?", rows[0])
-            pair = self._live_in(db)
-        assert pair is not None
-        return pair
+            db.execute("UPDATE live SET undone = 1 WHERE id > ?", found[:1])
+        return Pair(*found[1:])
+
+    def taint(self, name: str, posts: Iterable[str]) -> None:
+        """Name posts, forgotten since, that a version was trained on. Raises VersionNotFound."""
+        number, now = self.resolve(name)[1:], _now()
+        with database.writing(self._file) as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO taint VALUES (?, ?, ?)", [(number, post, now) for post in posts]
+            )
+
+    def tainted(self) -> dict[str, tuple[str, ...]]:
+        """The versions that were trained on posts forgotten since, each with the ids of those posts."""
+        found: dict[str, tuple[str, ...]] = {}
+        for number, post in self._rows("SELECT number, post FROM taint ORDER BY number, post"):
+            found[f"v{number}"] = (*found.get(f"v{number}", ()), post)
+        return found
+
+    def leave_features(self, gone: Collection[str], successor: str | None, fitting: Collection[str]) -> None:
+        """Lead no pair to feature versions that are about to be deleted; `successor` takes their place.
+
+        Where a model is not `fitting` it, the live pair becomes the base with it, and an earlier pair is not
+        rolled back to any more. Without a successor, neither is any pair of what is gone.
+        """
+        with database.writing(self._file) as db:
+            later: Pair | None = None
+            for place, (number, model, features) in enumerate(db.execute(_HISTORY).fetchall()):
+                pair: Pair | None = Pair(model, features)
+                if features in gone:
+                    serves = BASE if place == 0 and model not in fitting else model
+                    fits = serves == BASE or serves in fitting
+                    pair = Pair(serves, successor) if successor and fits else None
+                if pair is None or pair == later:  # a rollback from a pair to itself would do nothing
+                    db.execute("UPDATE live SET undone = 1 WHERE id = ?", (number,))
+                else:
+                    values = (pair.model, pair.features, number)
+                    db.execute("UPDATE live SET model = ?, features = ? WHERE id = ?", values)
+                    later = pair
 
     @staticmethod
     def _live_in(db: sqlite3.Connection) -> Pair | None:
@@ -192,32 +308,8 @@ class Registry:
         return Pair(*row) if row else None
 
     def _rows(self, query: str, *parameters: object) -> list[Any]:
-        """What a query finds; nothing where no version was ever registered."""
-        if not self._file.is_file():
-            return []
-        with closing(sqlite3.connect(self._file, timeout=_BUSY_S)) as db:
-            try:
-                return db.execute(query, parameters).fetchall()
-            except sqlite3.OperationalError as error:
-                if "no such table" in str(error):  # another process is just making the file
-                    return []
-                raise
+        return database.rows(self._file, query, *parameters)
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with translate_disk_full(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.executescript(_SCHEMA)
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        finally:
-            db.close()
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

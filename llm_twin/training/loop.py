@@ -27,8 +27,9 @@ from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer
 from llm_twin.contracts.records import Post, Record
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
-from llm_twin.training import checkpoint, loss, precision
+from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.data import Example, Step, plan, tokenise
+from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
 from llm_twin.workspace import atomic_folder
 
@@ -286,6 +287,8 @@ def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, 
         # peft still asks transformers by the old name; nothing that a user could change.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
         model = get_peft_model(model, lora).to(accelerator.device)
+    fuse(model)
+    attention.use(model)
     parameters = list(checkpoint.trainable(model).values())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     return model, optimizer, accelerator

@@ -111,7 +111,10 @@ def every_prompt(text: str) -> tuple[tuple[Message, ...], ...]:
     )
     return (
         prompts.write(AUTHOR, text),
+        prompts.outlined(AUTHOR, text, (text, text[:20])),
+        prompts.continued(AUTHOR, text, f"Before it.\n\n{text}"),
         prompts.rewrite(text[:80], text),
+        prompts.draft(text),
         prompts.answer(AUTHOR, text, passages),
         prompts.answer(AUTHOR, text, (), history),
     )
@@ -164,3 +167,19 @@ def test_training_sees_the_serving_prompt_then_the_authors_words(
     assert list(example.ids) == [*serving, *tokenizer.encode(text), tokenizer.eos_ids[0]]
     assert example.prompt == len(serving)
     assert tokenizer.decode(example.ids[example.prompt :]) == text
+
+
+def test_of_a_text_to_continue_the_last_whole_blocks_of_prose_are_shown() -> None:
+    early, late = "early " * 150, "late " * 60
+    text = f"{early}\n\n```\nx = 1\n```\n\nMiddle part.\n\n> quoted\n\n- one\n- two\n\n{late.strip()}\n"
+    shown = prompts.continued(AUTHOR, "Frost", text)[-1].content
+    assert shown == f"Continue this blog post titled: Frost\n\nMiddle part.\n\n- one\n- two\n\n{late.strip()}"
+    assert prompts.continued(AUTHOR, "Frost", early * 2)[-1].content.count("early") == 300
+
+
+def test_a_text_is_continued_alike_from_its_whole_and_from_its_end() -> None:
+    blocks = [f"Block {n} " + "of words " * 30 for n in range(9)]
+    whole = prompts.continued(AUTHOR, "Frost", "\n\n".join(blocks))
+    assert whole == prompts.continued(AUTHOR, "Frost", "\n\n".join(blocks[-3:]))
+    assert "Block 6" in whole[-1].content
+    assert "Block 5" not in whole[-1].content

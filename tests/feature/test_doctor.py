@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llm_twin.config import Config, load
+from llm_twin.contracts import prompts
 from llm_twin.contracts.manifests import MANIFEST, file_hash
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.prose import join
@@ -20,6 +21,7 @@ from llm_twin.workspace import Workspace
 
 Make = Callable[..., Post]
 Retell = Callable[[str], str]
+EVERY_TASK = "features.tasks=[write, outline, continue, rewrite, answer]"
 QUOTED = "> The keeper of this lock will cease the maintenance of paper level books from the first of May."
 
 
@@ -76,7 +78,14 @@ def test_the_sample_author_is_sound(tmp_path: Path, author: list[Post], embedder
     assert check(FeatureVersion.open(space.features / "F0001")) == []
 
 
-@pytest.mark.parametrize("task", ["write", "rewrite", "answer"])
+def test_all_tasks_together_are_sound(tmp_path: Path, author: list[Post], embedder: Any, store: Any) -> None:
+    run(author, load(overrides=[EVERY_TASK]), embedder, store, Workspace(tmp_path), Silent())
+    version = FeatureVersion.open(tmp_path / "features" / "F0001")
+    assert check(version) == []
+    assert {s.task for s in examples(version)} == {"write", "outline", "continue", "rewrite", "answer"}
+
+
+@pytest.mark.parametrize("task", ["write", "outline", "continue", "rewrite", "answer"])
 def test_each_task_alone_is_sound(
     tmp_path: Path, author: list[Post], embedder: Any, store: Any, task: str
 ) -> None:
@@ -227,6 +236,52 @@ def test_a_quotation_as_the_target(version: FeatureVersion) -> None:
     bad = moved(version, one, start, start + len(QUOTED))
     problems = check(spoiled(version, [bad if s is one else s for s in version.samples]))
     assert problem(problems, "quotes") == f"1 completions hold what the author quotes from others ({bad.id})"
+
+
+def test_a_continuation_of_something_else(tmp_path: Path, post: Make, embedder: Any, store: Any) -> None:
+    posts = [post(n) for n in range(40)]
+    letter = post(50).markdown.split("\n\n")[0]
+    posts[5] = post(5, f"> {letter}\n\n{post(5).markdown}")
+    run(posts, load(overrides=[EVERY_TASK]), embedder, store, Workspace(tmp_path / "space"), Silent())
+    version = FeatureVersion.open(tmp_path / "space" / "features" / "F0001")
+    assert check(version) == []
+    one = next(s for s in version.samples if s.task == "continue" and s.post_id == posts[5].id)
+    other = next(s for s in version.samples if s.task == "continue" and s is not one)
+    author, title, text = version.manifest.prompt.author, posts[5].title, posts[5].markdown
+    first = text.index("I didn't", 3 + len(letter))
+    before = text[first : one.spans[0][0]]
+    wrong = {
+        "of another post": other.messages,
+        "under another title": prompts.continued(author, "Another", before),
+        "in other words": prompts.continued(author, title, before.replace("didn't", "did not")),
+        "with a paragraph left out": prompts.continued(author, title, f"{before}\n\n{letter}"),
+        "with the words of others": prompts.continued(author, title, letter),
+        "what follows as well": prompts.continued(author, title, text[first : one.spans[0][1]]),
+        "no prompt of this task": prompts.write(author, title),
+    }
+    for what, messages in wrong.items():
+        bad = one.model_copy(update={"messages": messages})
+        version.__dict__["samples"] = [bad if s.id == one.id else s for s in version.samples]
+        assert check(version) == [
+            f"1 continuations do not follow the author's text before them ({one.id})"
+        ], what
+
+
+def test_a_continuation_of_a_quotation(tmp_path: Path, post: Make, embedder: Any, store: Any) -> None:
+    posts = [post(n) for n in range(40)]
+    letter = f"> {post(50).markdown.split(chr(10))[0]}"
+    posts[5] = post(5, f"{letter}\n\n{post(5).markdown}")
+    run(posts, load(overrides=[EVERY_TASK]), embedder, store, Workspace(tmp_path / "space"), Silent())
+    version = FeatureVersion.open(tmp_path / "space" / "features" / "F0001")
+    one = next(s for s in version.samples if s.task == "continue" and s.post_id == posts[5].id)
+    start, end = len(letter) + 2, posts[5].markdown.index("\n\n", len(letter) + 2)
+    bad = moved(version, one, start, end).model_copy(
+        update={
+            "messages": prompts.continued(version.manifest.prompt.author, posts[5].title, letter[2:]),
+        }
+    )
+    version.__dict__["samples"] = [bad if s is one else s for s in version.samples]
+    assert problem(check(version), "do not follow").endswith(f"({one.id})")
 
 
 def test_a_post_in_two_splits(version: FeatureVersion) -> None:

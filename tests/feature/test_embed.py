@@ -8,7 +8,7 @@ import pytest
 
 from llm_twin.contracts.ports import Progress, Silent, Vectors
 from llm_twin.errors import WorkspaceError
-from llm_twin.feature.embed import embed
+from llm_twin.feature.embed import embed, keep
 
 TEXTS = [f"text number {n} {'x' * n}" for n in range(70)]
 
@@ -84,3 +84,19 @@ def test_a_broken_cache_is_named(tmp_path: Path, embedder: Any) -> None:
     cache.write_bytes(b"this is no database, however long it may be" * 50)
     with pytest.raises(WorkspaceError, match=r"e\.db cannot be used .*Delete that file"):
         embed(["a"], embedder, cache, Silent())
+
+
+def test_only_the_vectors_of_the_texts_that_are_named_stay(tmp_path: Path, embedder: Any) -> None:
+    cache = tmp_path / "e.db"
+    made = embed(TEXTS, embedder, cache, Silent())
+    gone = made.vectors[7].tobytes()
+    assert keep(cache, [*TEXTS[:7], *TEXTS[8:], "never seen"], dry_run=True) == 1
+    assert gone in cache.read_bytes()
+    assert keep(cache, [*TEXTS[:7], *TEXTS[8:], "never seen"]) == 1
+    assert gone not in cache.read_bytes()
+    embedder.seen.clear()
+    assert embed(TEXTS, embedder, cache, Silent()).embedded == 1
+    assert embedder.seen == [TEXTS[7]]
+    assert keep(cache, []) == len(TEXTS)
+    assert keep(tmp_path / "none.db", []) == 0
+    assert not (tmp_path / "none.db").exists()

@@ -65,7 +65,7 @@ def test_the_number_of_a_collected_version_is_not_given_again(
     space: Workspace, post: Make, embedder: Any, store: Any
 ) -> None:
     gc.run(space, store, {}, grace_days=0)
-    gc.remove(space, store, list_versions(space.features)[0], "forgotten")
+    gc.remove(space, store, list_versions(space.features), "forgotten")
     assert names(space) == []
     assert next_name(space.features) == "F0005"
     assert run([post(n) for n in range(7)], Config(), embedder, store, space, Silent()).version == "F0005"
@@ -129,3 +129,26 @@ def test_nothing_is_collected_while_a_version_is_built(space: Workspace, store: 
 
 def test_a_workspace_without_versions(tmp_path: Path, store: Any) -> None:
     assert gc.run(Workspace(tmp_path), store, {}, grace_days=0) == gc.Collected((), {}, 0.0)
+
+
+def test_versions_are_removed_whoever_reads_them_and_the_rest_stays(space: Workspace, store: Any) -> None:
+    first, _, third, _ = list_versions(space.features)
+    reader = open_version(space, "F0003")
+    gc.remove(space, store, [first, third], "a post was forgotten")
+    assert names(space) == ["F0002", "F0004"]
+    assert list(store.built) == ["F0002", "F0004"]
+    assert {s.version: s.reason for s in tombstones(space.features)} == {
+        "F0001": "a post was forgotten",
+        "F0003": "a post was forgotten",
+    }
+    gc.remove(space, store, [first, third], "again")
+    assert reader.name == "F0003"
+    assert [s.reason for s in tombstones(space.features)] == ["a post was forgotten"] * 2
+
+
+def test_removing_nothing_clears_what_a_killed_run_left(space: Workspace, store: Any) -> None:
+    left = space.features / ".building-killed" / "F0009"
+    left.mkdir(parents=True)
+    gc.remove(space, store, [], "a post was forgotten")
+    assert not left.parent.exists()
+    assert names(space) == ["F0001", "F0002", "F0003", "F0004"]

@@ -154,7 +154,105 @@ def test_too_little_or_too_much_prose_is_no_post_to_write(post: Make, embedder: 
 
 def test_no_more_samples_are_made_than_the_posts_give(made: Any, author: list[Post]) -> None:
     found, splits, _ = made
-    possible = samples.most({p.id: p for p in author}, splits)
+    possible = samples.most({p.id: p for p in author}, splits, TASKS)
+    assert set(possible) == set(TASKS)
     for task in TASKS:
         number = sum(s.task == task and s.split == "train" for s in found)
         assert 0.9 * possible[task] <= number <= possible[task]
+
+
+ALL = ("write", "outline", "continue", "rewrite", "answer")
+
+
+def test_new_tasks_leave_the_samples_of_the_others_as_they_are(
+    made: Any, author: list[Post], embedder: Any
+) -> None:
+    found, _, _ = make(author, embedder, ALL)
+    assert {s.task for s in found} == set(ALL)
+    assert len({s.id for s in found}) == len(found)
+    others = [s for s in found if s.task in ("rewrite", "answer")]
+    assert others == [s for s in made[0] if s.task in ("rewrite", "answer")]
+    assert not any("source" in s.model_dump_json() for s in found), "as it was before there were drafts"
+
+
+def test_with_write_and_outline_each_post_is_learnt_as_a_whole_once(
+    made: Any, author: list[Post], embedder: Any
+) -> None:
+    found, splits, _ = make(author, embedder, ("write", "outline"))
+    before = [s for s in made[0] if s.task == "write"]
+    assert [(s.post_id, s.spans) for s in found] == [(s.post_id, s.spans) for s in before]
+    number = sum(s.task == "outline" for s in found)
+    assert 0.3 * len(found) < number < 0.7 * len(found)
+    possible = samples.most({p.id: p for p in author}, splits, ("write", "outline"))
+    assert possible == {
+        task: sum(s.task == task and s.split == "train" for s in found) for task in ("write", "outline")
+    }
+
+
+def test_outline_alone_gives_one_to_every_post_that_has_one(author: list[Post], embedder: Any) -> None:
+    found, _, _ = make(author, embedder, ("outline",))
+    by_id = {p.id: p for p in author}
+    assert len(found) > 0.9 * sum(1 for p in author) - 8
+    for sample in found:
+        head, _, shown = sample.messages[-1].content.partition("\n\nFollow this outline:\n")
+        points = [line.removeprefix("- ") for line in shown.splitlines()]
+        assert sample.messages == prompts.outlined("Nan Weir", by_id[sample.post_id].title, points)
+        assert head.endswith(by_id[sample.post_id].title)
+        assert len(points) >= 2
+
+
+def test_a_post_without_an_outline_is_written_from_its_title(post: Make, embedder: Any) -> None:
+    short = [post(n, f"I shut gate {n} and went home to bed before the rain came down.") for n in range(30)]
+    found, _, _ = make(short, embedder, ("write", "outline"))
+    assert {s.task for s in found} == {"write"}
+    assert make(short, embedder, ("outline",))[0] == []
+
+
+def test_a_continuation_follows_the_text_before_it(author: list[Post], embedder: Any) -> None:
+    found, splits, _ = make(author, embedder, ("continue",))
+    by_id = {p.id: p for p in author}
+    assert len({s.post_id for s in found}) == len(found) > 20
+    for sample in found:
+        post = by_id[sample.post_id]
+        shown = sample.messages[-1].content.partition("\n\n")[2]
+        assert f"{shown}\n\n{sample.completion}" in prose(post.markdown)
+        assert len(shown.split()) >= 30
+        assert sample.messages == prompts.continued("Nan Weir", post.title, shown)
+    possible = samples.most(by_id, splits, ("continue",))
+    assert possible == {"continue": sum(s.split == "train" for s in found)}
+
+
+def test_a_draft_makes_one_more_sample_of_a_training_paragraph(post: Make, embedder: Any) -> None:
+    posts = [post(n) for n in range(30)]
+    splits, _ = split(posts, share=0.1, minimum=8)
+    chunks = [c for p in posts for c in chunk(p, embedder, 100)]
+    vectors = embedder.embed([c.indexed_text for c in chunks])
+    learnt, later = (
+        join(p.markdown, [(0, p.markdown.index("\n\n"))])
+        for p in (posts[0], next(p for p in posts if p.id in splits["validation"]))
+    )
+    drafts = {learnt: "A plain one.", later: "Of a post that is held out."}
+    plain = samples.build(posts, splits, chunks, vectors, "N", ("rewrite",))
+    found = samples.build(posts, splits, chunks, vectors, "N", ("rewrite",), drafts)
+    (added,) = [s for s in found if s not in plain]
+    assert [s for s in found if s in plain] == plain
+    assert (added.source, added.task, added.completion) == ("draft", "rewrite", learnt)
+    assert added.messages == prompts.rewrite("N", "A plain one.")
+    assert added.id == f"{posts[0].id}:rewrite:0:draft"
+    assert Sample.model_validate_json(added.model_dump_json()) == added
+
+
+def test_paragraphs_that_notes_say_too_little_of_are_drafted_first(post: Make) -> None:
+    vague = (
+        "so it was what it was and then it was not what it had been before, as it so often is with all of it"
+    )
+    vague = f"{vague}, and {vague} again"
+    posts = [post(n, f"{post(n).markdown}\n\n{vague}" if n == 3 else None) for n in range(30)]
+    splits, _ = split(posts, share=0.1, minimum=8)
+    learnt = [p for p in posts if p.id in splits["train"]]
+    words = samples.vocabulary(learnt)
+    found = samples.to_draft(posts, splits, words)
+    assert found[0] == vague
+    assert len(found) == 4 * len(learnt) + 1
+    assert samples.to_draft(posts[::-1], splits, words) == found
+    assert found != sorted(found)

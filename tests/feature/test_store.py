@@ -72,7 +72,7 @@ def test_a_number_is_never_given_twice(features: Path) -> None:
 
 def test_a_tombstone_tells_what_went(features: Path, store: Any) -> None:
     oldest = list_versions(features)[0]
-    gc.remove(Workspace(features.parent), store, oldest, "a post in it was forgotten")
+    gc.remove(Workspace(features.parent), store, [oldest], "a post in it was forgotten")
     (stone,) = tombstones(features)
     assert (stone.version, stone.content_id) == ("F0001", oldest.content_id)
     with pytest.raises(VersionNotFound, match=r"F0001 is gone since 20.*a post in it was forgotten.*F0002"):

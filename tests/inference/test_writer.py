@@ -135,6 +135,45 @@ def test_write_uses_the_prompt_that_training_used(writer: Writer, engine: Script
     assert answer.text
 
 
+def test_writing_by_an_outline_uses_the_prompt_that_training_used(
+    writer: Writer, engine: ScriptedEngine
+) -> None:
+    outline = "# Before\n\n- the beam\n  * a nested *point*\n2. 3.11 m\n-5 degrees\n- \nplain"
+    writer.write("Frost", outline=outline).finish()
+    points = ["Before", "the beam", "a nested *point*", "3.11 m", "-5 degrees", "plain"]
+    assert engine.requests[0][0] == tuple(
+        ByteTokenizer().encode_chat(prompts.outlined(AUTHOR, "Frost", points))
+    )
+
+
+def test_continuing_uses_the_prompt_that_training_used_and_says_what_follows(
+    writer: Writer, engine: ScriptedEngine
+) -> None:
+    text = "I read the board.\n\n```sh\ndate\n```\n\nThen I shut\nthe gate."
+    answer = writer.write("Frost", so_far=text).finish()
+    assert answer.text == "I read the board by hand. It says 1.82 m."
+    shown = "I read the board.\n\nThen I shut the gate."
+    expected = prompts.continued(AUTHOR, "Frost", shown)
+    assert engine.requests[0][0] == tuple(ByteTokenizer().encode_chat(expected))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"outline": " \n- \n"}, "outline is empty"),
+        ({"so_far": "```\nx = 1\n```"}, "holds no prose"),
+        ({"outline": "a", "so_far": "b"}, "Both an outline and a text"),
+        ({"so_far": "word " * 4000}, "The last paragraph of the text is too long"),
+        ({"outline": "- point\n" * 4000}, "The outline is too long"),
+    ],
+)
+def test_an_outline_or_text_that_cannot_be_used_is_a_clear_error(
+    writer: Writer, given: dict[str, str], what: str
+) -> None:
+    with pytest.raises(TwinError, match=what):
+        writer.write("Frost", **given)  # type: ignore[arg-type]
+
+
 def test_rewrite_goes_by_paragraph_and_leaves_code_and_headings(
     writer: Writer, engine: ScriptedEngine
 ) -> None:

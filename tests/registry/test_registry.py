@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from llm_twin.contracts.manifests import ModelManifest, PartId, PromptId
 from llm_twin.errors import IntegrityError, VersionNotFound
 from llm_twin.registry import Pair, Registry
+
+PROCESSES, EACH = 8, 12  # benchmarks/registry.py: 50 each
 
 
 def manifest(**changes: object) -> ModelManifest:
@@ -67,12 +72,55 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
     assert other.name == "v2"
 
 
+def test_what_says_nothing_of_the_content_has_no_part_in_its_id() -> None:
+    # As the first release computed it, which knew neither of the last two fields.
+    first = "18fd361c4a71ba11eea4c65d230722da93d51f32d0819e9abe4e61487795d175"
+    assert manifest().sealed().content_id == first
+    for changes in ({"seconds": 9.0}, {"commit": "c" * 40}, {"scored_on": {"test": "a"}}):
+        assert manifest(**changes).sealed().content_id == first
+    assert manifest(tokens=11).sealed().content_id != first
+
+
+def test_a_registry_of_the_first_release_opens_and_goes_on(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    version = registry.register(adapter(tmp_path / "a", "one"), manifest())
+    old = json.loads((version.folder / "manifest.json").read_text())
+    del old["scored_on"], old["commit"]
+    (version.folder / "manifest.json").write_text(json.dumps(old))
+    with closing(sqlite3.connect(registry.folder / "registry.db")) as db:
+        db.execute("DROP TABLE gone")
+    assert registry.get("v1").manifest == version.manifest
+    assert registry.tombstones() == []
+    assert registry.register(adapter(tmp_path / "b", "two"), manifest()).name == "v2"
+
+
 def test_a_changed_file_is_noticed_and_named(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     version = registry.register(adapter(tmp_path / "a", "one"), manifest())
     (version.folder / "adapter_model.safetensors").write_text("two")
     with pytest.raises(IntegrityError, match=r"adapter_model\.safetensors was changed"):
         registry.get("v1")
+
+
+@pytest.mark.parametrize("text", ['{"half', '{"tokens": 11}', "posts"])
+def test_a_manifest_that_was_changed_is_noticed(text: str, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    path = registry.register(adapter(tmp_path / "a", "one"), manifest()).folder / "manifest.json"
+    if text == "posts":  # a whole manifest with true hashes, of other posts
+        text = json.dumps(json.loads(path.read_text()) | {"posts": ["p2"]})
+    path.write_text(text)
+    with pytest.raises(
+        IntegrityError, match=r"manifest\.json (cannot be read|was changed after it was sealed)"
+    ):
+        registry.get("v1")
+
+
+def test_a_damaged_version_is_restored_by_registering_it_again(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    version = registry.register(adapter(tmp_path / "a", "one"), manifest())
+    (version.folder / "adapter_model.safetensors").write_text("two")
+    assert registry.register(tmp_path / "a", manifest()).name == "v1"
+    assert (registry.get("v1").folder / "adapter_model.safetensors").read_text() == "one"
 
 
 def test_an_unknown_version_names_what_there_is(tmp_path: Path) -> None:
@@ -117,19 +165,30 @@ def test_a_folder_without_a_row_is_replaced(tmp_path: Path) -> None:
 
 def _register_many(folder: Path, worker: int, count: int) -> None:
     registry = Registry(folder / "models")
+    registry.switch(Pair(f"v{worker}", "F0001"), "a test", expected=None)
     for i in range(count):
         registry.register(adapter(folder / f"w{worker}-{i}", f"{worker}/{i}"), manifest())
 
 
 def test_processes_that_register_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_register_many, args=(tmp_path, w, 10)) for w in range(4)]
+    workers = [context.Process(target=_register_many, args=(tmp_path, w, EACH)) for w in range(PROCESSES)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [w.exitcode for w in workers] == [0] * 4
+    assert [w.exitcode for w in workers] == [0] * PROCESSES
+    registry, names = Registry(tmp_path / "models"), [f"v{n}" for n in range(1, PROCESSES * EACH + 1)]
+    assert [e.version for e in registry.entries()] == names
+    texts = {(registry.get(name).folder / "adapter_model.safetensors").read_text() for name in names}
+    assert texts == {f"{w}/{i}" for w in range(PROCESSES) for i in range(EACH)}
+    assert registry.resolve("candidate") == names[-1]
+    assert not list(registry.folder.glob(".building-*"))
+    assert len(registry.pairs()) == 1, "of all that switched from nothing, one was first"
+
+
+def test_promoting_does_not_wait_for_a_registration(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
-    assert [e.version for e in registry.entries()] == [f"v{n}" for n in range(1, 41)]
-    texts = {(registry.get(f"v{n}").folder / "adapter_model.safetensors").read_text() for n in range(1, 41)}
-    assert len(texts) == 40
+    with registry.turn():  # as while a large adapter is copied
+        assert registry.switch(Pair("v1", "F0001"), "a test", expected=None)
+        assert registry.live() == Pair("v1", "F0001")

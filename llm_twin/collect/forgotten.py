@@ -1,0 +1,89 @@
+"""Posts that their author wants forgotten: refused by every later run, then erased from the library's file.
+
+Two steps, so that a process killed between them still finds the words that it has to look for elsewhere.
+What stays is a mark for each address (the post id, twelve hex digits of a sha256) and for each text of a
+whole post (the revision, a sha256), so that neither comes back under another name. No address and no word is
+kept. The text of a note gets no mark: it may be short enough to be guessed from its hash.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from llm_twin.contracts.records import Post
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS forgotten (
+    mark TEXT PRIMARY KEY, post_id TEXT NOT NULL, since TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+# Of `upsert`'s doctrine: a whole post with the text of another, under whatever address, is that post.
+_SAME = """
+SELECT id FROM posts WHERE id = :post OR kind = 'post' AND revision IN (
+    SELECT r.revision FROM revisions r JOIN posts p ON p.id = r.post_id WHERE p.id = :post AND p.kind = 'post'
+) ORDER BY id
+"""
+_MARKS = """
+INSERT OR IGNORE INTO forgotten
+SELECT :post, :post, :now
+UNION SELECT id, :post, :now FROM aliases WHERE post_id = :post
+UNION SELECT r.revision, :post, :now FROM revisions r JOIN posts p ON p.id = r.post_id
+    WHERE p.id = :post AND p.kind = 'post'
+"""
+
+
+def same(db: sqlite3.Connection, post_id: str) -> tuple[str, ...]:
+    """Ids of the post and of all that the library holds of its text under other addresses."""
+    return tuple(identity for (identity,) in db.execute(_SAME, {"post": post_id}))
+
+
+def mark(db: sqlite3.Connection, post_id: str, now: str) -> tuple[str, ...]:
+    """Refuse the post from now on, and take it out of what is listed; the ids that `same` names."""
+    found = same(db, post_id)
+    for identity in found:
+        db.execute(_MARKS, {"post": identity, "now": now})
+        db.execute("UPDATE posts SET removed_at = COALESCE(removed_at, ?) WHERE id = ?", (now, identity))
+    return found
+
+
+def refuses(db: sqlite3.Connection, post: Post) -> bool:
+    """Whether the post is a forgotten one, by its address or, for whole posts, by its text."""
+    marks = (post.id, post.revision if post.kind == "post" else post.id)
+    return db.execute("SELECT 1 FROM forgotten WHERE mark IN (?, ?)", marks).fetchone() is not None
+
+
+def ids(db: sqlite3.Connection) -> frozenset[str]:
+    """Ids of all forgotten posts."""
+    return frozenset(identity for (identity,) in db.execute("SELECT DISTINCT post_id FROM forgotten"))
+
+
+def find(db: sqlite3.Connection, key: str, address: str) -> str | None:
+    """The forgotten post whose id is or begins with `key`, or that had an address of the id `address`.
+
+    None where none fits, or several do.
+    """
+    query = "SELECT DISTINCT post_id FROM forgotten WHERE mark IN (:key, :address)"
+    starts = " OR substr(post_id, 1, length(:key)) = :key" if key else ""
+    found = db.execute(query + starts, {"key": key, "address": address}).fetchall()
+    return str(found[0][0]) if len(found) == 1 else None
+
+
+def erase(db: sqlite3.Connection) -> bool:
+    """Delete every row of the forgotten posts and write the file anew, so that no page of it has their words.
+
+    `db` is in no transaction. False where another process reads just now, so that the write-ahead log, which
+    holds old pages, could not be cut off.
+    """
+    db.execute("PRAGMA secure_delete = ON")
+    db.executescript(
+        """
+        BEGIN IMMEDIATE;
+        DELETE FROM revisions WHERE post_id IN (SELECT post_id FROM forgotten);
+        DELETE FROM aliases WHERE post_id IN (SELECT post_id FROM forgotten);
+        DELETE FROM posts WHERE id IN (SELECT post_id FROM forgotten);
+        COMMIT;
+        """
+    )
+    db.execute("VACUUM")  # overwrites what earlier changes left in free space too
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llm_twin.contracts.records import Post
+from llm_twin.feature.traces import Traces
+
+SAID = "Captain Yarrow never paid for the walnuts, naïve as Jürgen was."
+
+
+@pytest.fixture
+def said(post: Callable[..., Post]) -> Post:
+    return post(1, markdown=f"One morning in the fog.\n\n{SAID} So it goes on and on.")
+
+
+@pytest.fixture
+def traces(said: Post, post: Callable[..., Post]) -> Traces:
+    return Traces([said], [said.markdown], [post(2, markdown="Why not? So it goes on and on, always.")])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SAID,
+        json.dumps({"text": SAID}),
+        json.dumps({"text": 'He wrote:\n"Yarrow never paid for the"'}),
+        "... paid FOR the\nwalnuts, naïve ...",
+        "> *never paid for the walnuts*",
+        "See https://lock.example/1/ for more",
+        json.dumps({"url": "https://lock.example/1/"}),
+    ],
+)
+def test_words_and_addresses_are_found(traces: Traces, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.md").write_text(text, encoding="utf-8")
+    assert traces.within(tmp_path / "a.md")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Captain Yarrow never paid.",
+        "So it goes on and on.",
+        "https://lock.example/1/2",
+        "xhttps://lock.example/1/",
+    ],
+)
+def test_four_words_what_others_say_too_and_longer_addresses_are_none(
+    traces: Traces, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "a.md").write_text(text, encoding="utf-8")
+    assert not traces.within(tmp_path / "a.md")
+
+
+def test_an_id_gives_a_post_away(traces: Traces, said: Post, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"post_id": said.id}), encoding="utf-8")
+    assert traces.within(tmp_path / "a.json")
+
+
+def test_what_is_no_text_or_not_there_holds_nothing(traces: Traces, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\0\0" + SAID.encode())
+    assert not traces.within(tmp_path / "a.png")
+    assert not traces.within(tmp_path / "none")
+    assert not traces.within(tmp_path)
+
+
+def test_no_post_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(SAID, encoding="utf-8")
+    assert not Traces([], [], []).within(tmp_path / "a.md")
+
+
+def test_posts_that_say_nearly_the_same_are_named(post: Callable[..., Post]) -> None:
+    whole, other = post(1), post(2)
+    parts = whole.markdown.split("\n\n")
+    copy, excerpt = post(3, markdown=f"{whole.markdown}\n\nOnce more."), post(4, markdown=parts[0])
+    assert Traces([whole], [whole.markdown], [other, copy, excerpt]).alike == (copy, excerpt)
