@@ -30,7 +30,9 @@ from llm_twin.errors import (
 )
 from llm_twin.feature.store import list_versions, tombstones
 from llm_twin.registry import Pair
+from tests.compose.tiny import make_base, open_tiny
 from tests.compose.traces import POSTS, TARGET, Search, furnish, search_for_target, target, write_posts
+from tests.feature.conftest import make_post
 from tests.registry.test_registry import adapter, manifest
 
 KILLS = 2
@@ -326,6 +328,29 @@ def test_the_last_post_leaves_no_version_and_nothing_live(tmp_path: Path) -> Non
     assert (report.versions, report.successor, report.live) == (("F0001",), None, None)
     assert list_versions(space.workspace.features) == []
     assert (space.workspace.cache / "drafts.jsonl").read_bytes() == b""
+
+
+def test_a_clean_version_is_trained_where_that_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "blog").mkdir()
+    for n in range(16):
+        text = f"---\ntitle: Entry {n}\ndate: 20{n + 10}-05-15\n---\n{make_post(n).markdown}\n"
+        (tmp_path / "blog" / f"{n}.md").write_text(text, encoding="utf-8")
+    compose.init(tmp_path / "twin")
+    config, base = tmp_path / "twin" / "twin.yaml", make_base(tmp_path / "base")
+    text = config.read_text(encoding="utf-8").replace("id: SmolLM2-135M-Instruct", f"id: {base}")
+    config.write_text(text, encoding="utf-8")
+    space = open_tiny(tmp_path / "twin", 400)
+    compose.collect(space, [str(tmp_path / "blog")])
+    compose.build_features(space)
+    first = compose.train(space)
+    assert first.live
+    learnt = space.registry.get(first.version).manifest.posts
+    report = compose.forget(space, learnt[0], retrain=True)
+    assert report.tainted == (first.version,)
+    assert report.retrained
+    assert report.retrained.live
+    assert space.registry.live() == report.live == Pair(report.retrained.version, "F0002")
+    assert set(space.registry.get(report.retrained.version).manifest.posts) == set(learnt[1:])
 
 
 def test_versions_without_the_post_stay(space: Twinspace) -> None:
