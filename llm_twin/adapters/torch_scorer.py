@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ class TorchScorer:
     """Scores with `model`, plain or with a PEFT adapter around it, as it stands at the time of each call."""
 
     dtype: str
+    context: int
 
     def __init__(self, model: Any) -> None:
         import torch
@@ -23,6 +25,7 @@ class TorchScorer:
         names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
         weight = model.get_output_embeddings().weight
         self.dtype = names.get(weight.dtype, str(weight.dtype))
+        self.context = getattr(model.config, "max_position_embeddings", sys.maxsize)
 
     def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
         """Natural-log probability of each completion token after the prompt, shape [len(completion)].

@@ -15,7 +15,7 @@ from llm_twin.compose.parts import base_model
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
-from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
 from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, CARD, FeatureVersion, ModelVersion
 from llm_twin.errors import GateRefused, Tainted
 from llm_twin.registry import Pair
@@ -67,37 +67,59 @@ def train(
         run_dir = space.workspace.runs / digest([version.manifest.content_id, base.id, parameters])[:12]
         atomic_write(run_dir / RUN_FEATURES, version.manifest.content_id + "\n")
         sweep(run_dir)
+        precision = training.choose_precision(space.config.training.precision)
         run = training.run(
             version,
             space.config.training,
             base,
-            load_model(base, training.choose_precision(space.config.training.precision)),
+            load_model(base, precision),
             tokenizer,
             TorchScorer,
             run_dir,
             progress,
             resume,
         )
+        few_shot = _few_shot(version, run, TorchScorer(load_model(base, precision)), tokenizer, progress)
         scorers = {
             BASE: TorchScorer(load_model(base)),
             "adapter": TorchScorer(load_model(base, adapter=run.adapter_dir)),
         }
         scores = evaluation.run(version, scorers, tokenizer, "test", progress)
-        model = _register(space, version, base, run, scores)
+        model = _register(space, version, base, run, few_shot, scores)
         verdict = _go_live(space, model, version, "train")
     return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
 
 
+def _few_shot(
+    version: FeatureVersion, run: TrainingReport, base: Scorer, tokenizer: ChatTokenizer, progress: Progress
+) -> BitsPerByte:
+    """The base shown examples, on the validation posts of the run and in its precision."""
+    from llm_twin.contracts import bits
+    from llm_twin.evaluation import examples
+
+    posts = [version.posts[row.post_id] for row in run.bits_per_byte["base"].posts]
+    progress.start("measure the base with examples", total=len(posts))
+    author = version.manifest.prompt.author
+    return bits.measure(base, tokenizer, posts, author, progress, examples(version))
+
+
 def _register(
-    space: Twinspace, version: FeatureVersion, base: BaseModel, run: TrainingReport, scores: EvaluationReport
+    space: Twinspace,
+    version: FeatureVersion,
+    base: BaseModel,
+    run: TrainingReport,
+    few_shot: BitsPerByte,
+    scores: EvaluationReport,
 ) -> ModelVersion:
     """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
     from llm_twin.adapters.gguf_adapter import convert
+    from llm_twin.evaluation import FEW_SHOT
     from llm_twin.registry.card import model_card
     from llm_twin.registry.commit import commit
     from llm_twin.training import package_versions
 
     live = space.registry.live()
+    validation = run.bits_per_byte | {FEW_SHOT: few_shot}
     manifest = ModelManifest(
         version="",
         content_id="",
@@ -113,7 +135,7 @@ def _register(
         seconds=run.seconds,
         packages=package_versions(),
         scores={
-            "validation": {name: score.model_dump(mode="json") for name, score in run.bits_per_byte.items()},
+            "validation": {name: score.model_dump(mode="json") for name, score in validation.items()},
             "test": {name: score.model_dump(mode="json") for name, score in scores.bits_per_byte.items()},
         },
         scored_on={
@@ -157,10 +179,10 @@ def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
 
 
 def _gate(space: Twinspace, model: ModelVersion, live: Pair | None) -> Verdict:
-    """Validation bits per byte of the version against its base and against the live version."""
+    """Validation bits per byte of the version, of its base without and with examples, of the live version."""
     from llm_twin.contracts.bits import BitsPerByte
     from llm_twin.contracts.verdict import Verdict
-    from llm_twin.evaluation import gate
+    from llm_twin.evaluation import FEW_SHOT, gate
 
     def measured(version: ModelVersion, name: str) -> BitsPerByte:
         return BitsPerByte.model_validate(version.manifest.scores["validation"][name])
@@ -175,6 +197,7 @@ def _gate(space: Twinspace, model: ModelVersion, live: Pair | None) -> Verdict:
         candidate=measured(model, "adapter"),
         base=measured(model, "base"),
         live=measured(other, "adapter") if other else None,
+        few_shot=measured(model, FEW_SHOT) if FEW_SHOT in model.manifest.scores["validation"] else None,
     )
 
 
@@ -206,7 +229,8 @@ def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> t
     scorers = {BASE: TorchScorer(load_model(base))}
     if model is not None:
         scorers["adapter"] = TorchScorer(load_model(base, adapter=model.folder))
-    report = evaluation.run(features, scorers, HFChatTokenizer(base.folder), "test", progress or Silent())
+    tokenizer = HFChatTokenizer(base.folder)
+    report = evaluation.run(features, scorers, tokenizer, "test", progress or Silent(), shots=True)
     path = space.workspace.reports / f"{version}-{features.name}.json"
     atomic_write(path, json.dumps(report.to_json(), indent=2) + "\n")
     return report, path

@@ -2,13 +2,14 @@
 
 Definition (held fixed, so that figures can be compared): for each post, the first 640 tokens of its prose
 (paragraphs unwrapped; no code, no quotes) after the title prompt; -sum(log2 p) over those tokens divided by
-the UTF-8 bytes that they cover; sums over all posts, then one division.
+the UTF-8 bytes that they cover; sums over all posts, then one division. A few-shot measure shows other posts
+before the title prompt, as much of each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from llm_twin.contracts.prose import prose
 from llm_twin.contracts.records import Post, Record
 
 MAX_TOKENS = 640
+Examples = Callable[[Post], Sequence[Post]]  # posts to show before one, the likest last
 _RESAMPLES = 2000  # of the bootstrap; the interval's ends are stable to about 0.001 from here on
 
 
@@ -47,12 +49,17 @@ def measure(
     posts: Sequence[Post],
     author: str,
     progress: Progress | None = None,
+    examples: Examples | None = None,
 ) -> BitsPerByte:
-    """Bits per byte of `posts` under the title prompt. Raises ValueError where no post holds any prose."""
+    """Bits per byte of `posts` under the title prompt, `examples` of each before it.
+
+    Examples that the model's context has no room for are left out, the first ones first. Raises ValueError
+    where no post holds any prose.
+    """
     progress = progress or Silent()
     rows = []
     for post in posts:
-        row = _measure_post(scorer, tokenizer, post, author)
+        row = _measure_post(scorer, tokenizer, post, author, examples(post) if examples else ())
         if row.bytes:
             rows.append(row)
         progress.advance()
@@ -66,12 +73,31 @@ def measure(
     return BitsPerByte(value=value, low=float(low), high=float(high), posts=tuple(rows), dtype=scorer.dtype)
 
 
-def _measure_post(scorer: Scorer, tokenizer: ChatTokenizer, post: Post, author: str) -> PostBits:
-    ids, ends = tokenizer.byte_ends(prose(post.markdown))
-    ids, ends = ids[:MAX_TOKENS], ends[:MAX_TOKENS]
+def _measure_post(
+    scorer: Scorer, tokenizer: ChatTokenizer, post: Post, author: str, examples: Sequence[Post]
+) -> PostBits:
+    ids, ends = _beginning(tokenizer, prose(post.markdown))
     if not ids:
         return PostBits(post_id=post.id, bits=0.0, tokens=0, bytes=0)
-    logprobs = scorer.token_logprobs(tokenizer.encode_chat(prompts.write(author, post.title)), ids)
+    shown = [(other.title, _shown(tokenizer, other)) for other in examples]
+    prompt = tokenizer.encode_chat(prompts.write(author, post.title, shown))
+    while shown and len(prompt) + len(ids) > scorer.context:
+        shown = shown[1:]
+        prompt = tokenizer.encode_chat(prompts.write(author, post.title, shown))
+    logprobs = scorer.token_logprobs(prompt, ids)
     return PostBits(
         post_id=post.id, bits=float(-logprobs.sum() / math.log(2)), tokens=len(ids), bytes=ends[-1]
     )
+
+
+def _beginning(tokenizer: ChatTokenizer, text: str) -> tuple[list[int], list[int]]:
+    """The first tokens of a text, and where in its bytes each of them ends."""
+    ids, ends = tokenizer.byte_ends(text)
+    return ids[:MAX_TOKENS], ends[:MAX_TOKENS]
+
+
+def _shown(tokenizer: ChatTokenizer, post: Post) -> str:
+    """As much of an example as is measured of a post."""
+    text = prose(post.markdown)
+    _, ends = _beginning(tokenizer, text)
+    return text.encode()[: ends[-1]].decode() if ends else ""

@@ -240,10 +240,14 @@ class Scorer(Protocol):
 
     Attributes:
         dtype: precision of the forward pass, recorded with every measure.
+        context: tokens that prompt and completion may have together.
     """
 
     @property
     def dtype(self) -> str: ...  # noqa: D102
+
+    @property
+    def context(self) -> int: ...  # noqa: D102
 
     def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
         """Natural-log probability of each completion token after the prompt, shape [len(completion)]."""

@@ -27,9 +27,17 @@ class Passage:
     text: str
 
 
-def write(author: str, title: str) -> tuple[Message, ...]:
-    """A post from its title. Also the prompt under which bits per byte are measured."""
-    return _chat(author, f"Write a blog post titled: {title}")
+def write(author: str, title: str, examples: Sequence[tuple[str, str]] = ()) -> tuple[Message, ...]:
+    """A post from its title. Also the prompt under which bits per byte are measured.
+
+    `examples` are titles and texts of other posts, shown as turns that went before (few-shot).
+    """
+    history = [
+        Message(role=role, content=content)
+        for other, text in examples
+        for role, content in (("user", _asked_to_write(other)), ("assistant", text))
+    ]
+    return _chat(author, _asked_to_write(title), history)
 
 
 def outlined(author: str, title: str, points: Sequence[str]) -> tuple[Message, ...]:
@@ -75,6 +83,10 @@ def _chat(author: str, body: str, history: Sequence[Message] = ()) -> tuple[Mess
     )
     past = (Message(role=m.role, content=_safe(m.content)) for m in history)
     return (system, *past, Message(role="user", content=_safe(body)))
+
+
+def _asked_to_write(title: str) -> str:
+    return f"Write a blog post titled: {title}"
 
 
 def _heading(passage: Passage) -> str:

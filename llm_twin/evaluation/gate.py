@@ -5,38 +5,33 @@ from __future__ import annotations
 from llm_twin.contracts.bits import BitsPerByte
 from llm_twin.contracts.verdict import Verdict
 
+_WORDS = {"base": "the base", "few_shot": "the base with examples", "live": "the live version"}
 
-def decide(candidate: BitsPerByte, live: BitsPerByte | None, base: BitsPerByte) -> Verdict:
+
+def decide(
+    candidate: BitsPerByte, live: BitsPerByte | None, base: BitsPerByte, few_shot: BitsPerByte | None = None
+) -> Verdict:
     """Compare on the same validation posts; fewer bits per byte is better, and a tie is no reason to switch.
 
-    `live` is None where the base serves, or where the candidate itself is live. Where the live version was
-    measured on other posts (its features were others), the two are compared on the posts that both measured;
-    where there are none, no comparison is fair and the base alone decides.
+    `few_shot` is the base shown posts of the author, None where that was not measured: a version that cannot
+    beat it was not worth its training. `live` is None where the base serves, or where the candidate itself is
+    live. Where the live version was measured on other posts (its features were others), the two are compared
+    on the posts that both measured; where there are none, no comparison is fair and the others decide.
     """
-    measures = {"candidate": candidate.value, "base": base.value}
-    if not candidate.value < base.value:
-        return Verdict(
-            passed=False,
-            reason=f"{candidate.value:.4f} bits per byte on validation posts, the base only {base.value:.4f}",
-            measures=measures,
-        )
     shared = _on_shared_posts(candidate, live) if live is not None else None
-    if shared is None:
-        return Verdict(
-            passed=True,
-            reason=f"{candidate.value:.4f} bits per byte on validation posts, the base {base.value:.4f}",
-            measures=measures,
-        )
-    ours, theirs = shared
-    measures["live"] = theirs
-    better = ours < theirs
+    ours, theirs = shared or (candidate.value, None)
+    rivals = [("base", candidate.value, base.value)]
+    if few_shot is not None:
+        rivals.append(("few_shot", candidate.value, few_shot.value))
+    if theirs is not None:
+        rivals.append(("live", ours, theirs))
+    shown = [f"{_WORDS[name]} {other:.4f}" for name, _, other in rivals]
+    if ours != candidate.value:
+        shown.append(f"{ours:.4f} on the posts that it measured too")
     return Verdict(
-        passed=better,
-        reason=(
-            f"{ours:.4f} bits per byte on validation posts, the live version {theirs:.4f}, "
-            f"the base {base.value:.4f}"
-        ),
-        measures=measures,
+        passed=all(own < other for _, own, other in rivals),
+        reason=f"{candidate.value:.4f} bits per byte on validation posts, {', '.join(shown)}",
+        measures={"candidate": candidate.value} | {name: other for name, _, other in rivals},
     )
 
 

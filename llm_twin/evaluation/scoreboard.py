@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from llm_twin.contracts import bits
-from llm_twin.contracts.bits import BitsPerByte
+from llm_twin.contracts.bits import BitsPerByte, Examples
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
 from llm_twin.contracts.prose import prose
 from llm_twin.contracts.records import Split
 from llm_twin.contracts.versions import BASE, FeatureVersion
 from llm_twin.errors import EmptyStore
+from llm_twin.evaluation.few_shot import FEW_SHOT, examples
 
 _RESAMPLES = 2000  # as many as the intervals of `contracts.bits`
 
@@ -70,9 +71,11 @@ def run(
     tokenizer: ChatTokenizer,
     split: Split = "test",
     progress: Progress | None = None,
+    shots: bool = False,
 ) -> EvaluationReport:
     """Measure every system on all posts of a split. Gains are over the system called "base", if there is one.
 
+    With `shots` the base is measured once more, shown the training posts nearest to each: "few-shot".
     Raises EmptyStore where the split holds no prose.
     """
     progress = progress or Silent()
@@ -84,9 +87,12 @@ def run(
         )
     author = features.manifest.prompt.author
     measured = {}
-    for name, scorer in scorers.items():
+    systems: list[tuple[str, Scorer, Examples | None]] = [(*system, None) for system in scorers.items()]
+    if shots:
+        systems.append((FEW_SHOT, scorers[BASE], examples(features)))
+    for name, scorer, shown in systems:
         progress.start(f"evaluate {name}", total=len(posts))
-        measured[name] = bits.measure(scorer, tokenizer, posts, author, progress)
+        measured[name] = bits.measure(scorer, tokenizer, posts, author, progress, shown)
     base = measured.get(BASE)
     gains = {name: gain(m, base) for name, m in measured.items() if base is not None and name != BASE}
     return EvaluationReport(features.name, split, measured, gains)

@@ -166,10 +166,12 @@ def _manifest(folder: Path, names: set[str], where: Path) -> ModelManifest:
         )
     try:
         manifest = ModelManifest.model_validate_json((folder / MANIFEST).read_bytes())
-        for system in ("base", "adapter"):  # what the gate and the lists read
-            for split in ("validation", "test"):
-                BitsPerByte.model_validate(manifest.scores[split][system])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        for split in ("validation", "test"):  # what the gate and the lists read
+            for measure in manifest.scores[split].values():
+                BitsPerByte.model_validate(measure)
+            if not {"base", "adapter"} <= manifest.scores[split].keys():
+                raise ValueError(f"{split}: not of base and adapter")
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise IntegrityError(f"The manifest in {where} cannot be read ({reason})", _FIX) from error
     return manifest

@@ -46,6 +46,7 @@ class Uniform:
     """Gives every token the same probability, 2 ** -bits."""
 
     dtype = "fp32"
+    context = 4096
 
     def __init__(self, bits: float) -> None:
         self._bits = bits
@@ -91,6 +92,40 @@ def test_no_more_than_the_first_tokens_count() -> None:
     assert [len(seen) for seen in scorer.seen] == [MAX_TOKENS]
     assert found.posts[0].tokens == found.posts[0].bytes == MAX_TOKENS == 640
     assert found.value == pytest.approx(2)
+
+
+def test_examples_are_shown_as_earlier_turns_and_cut_like_the_posts() -> None:
+    tokenizer, long = Bytes(), post("y" * 2000, 2)
+    measure(
+        Uniform(1), tokenizer, [post("Held out.", 1)], "Ada", examples=lambda _: [post("Short.", 3), long]
+    )
+    shown = [(m.role, m.content) for m in tokenizer.chats[-1]]
+    assert shown[1:] == [
+        ("user", "Write a blog post titled: T3"),
+        ("assistant", "Short."),
+        ("user", "Write a blog post titled: T2"),
+        ("assistant", "y" * MAX_TOKENS),
+        ("user", "Write a blog post titled: T1"),
+    ]
+
+
+def test_examples_that_the_context_cannot_hold_are_left_out_the_likest_last() -> None:
+    class Counted(Bytes):
+        def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+            self.chats.append(messages)
+            return [1, 2, 3] * len(messages)
+
+    class Small(Uniform):
+        context = 9 * 2 + 12
+
+        def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
+            assert len(prompt) + len(completion) <= self.context
+            return super().token_logprobs([1, 2, 3], completion)
+
+    tokenizer = Counted()
+    examples = [post("One.", 2), post("Two.", 3)]
+    measure(Small(1), tokenizer, [post("Held out post", 1)], "Ada", examples=lambda _: examples)
+    assert [m.content for m in tokenizer.chats[-1] if m.role == "assistant"] == ["Two."]
 
 
 def test_posts_count_by_their_length_and_those_without_prose_not_at_all() -> None:

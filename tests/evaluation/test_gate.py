@@ -35,6 +35,14 @@ def test_it_must_beat_the_live_version_too() -> None:
     assert not decide(measured(1.1), measured(1.1), measured(1.2)).passed
 
 
+def test_it_must_beat_the_base_with_examples_too() -> None:
+    assert decide(measured(1.1), None, measured(1.2), measured(1.15)).passed
+    refused = decide(measured(1.1), None, measured(1.2), measured(1.1))
+    assert not refused.passed
+    assert "the base with examples 1.1000" in refused.reason
+    assert refused.measures == pytest.approx({"candidate": 1.1, "base": 1.2, "few_shot": 1.1})
+
+
 def test_the_live_version_is_met_on_the_posts_that_both_measured() -> None:
     # Over all of its own posts the live version looks better, because one of them is easy.
     live = measured(1.15, "bcz", z=0.1)
@@ -42,6 +50,9 @@ def test_the_live_version_is_met_on_the_posts_that_both_measured() -> None:
     verdict = decide(measured(1.1, "abc"), live, measured(1.2, "abc"))
     assert verdict.passed
     assert verdict.measures["live"] == pytest.approx(1.15)
+    assert "on the posts" not in verdict.reason  # the candidate has the same value on all of its own
+    uneven = decide(measured(1.1, "abc", a=0.5), live, measured(1.2, "abc"))
+    assert "1.1000 on the posts that it measured too" in uneven.reason
 
 
 def test_without_a_shared_post_the_base_decides() -> None:

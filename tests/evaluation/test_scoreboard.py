@@ -41,6 +41,7 @@ class Uniform:
     """Gives every token of any text the same number of bits."""
 
     dtype = "fp32"
+    context = 4096
 
     def __init__(self, bits: float) -> None:
         self._nats = bits * math.log(2)
