@@ -14,7 +14,7 @@ from machine import Measured, run
 
 from llm_twin import compose
 
-QUICK = ["training.max_tokens=10000", "training.evaluations=1"]
+QUICK = ["training.max_tokens=10000", "training.evaluations=1", "training.shots=0"]
 
 
 def main() -> None:

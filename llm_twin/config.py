@@ -129,6 +129,9 @@ class Training(Section):
     validation_posts: int = Field(
         12, ge=1, description="Posts of each such measure, spread over the split; a minute for 40."
     )
+    shots: int = Field(
+        3, ge=0, le=8, description="Posts shown to the base, which a version must beat so; 0: not compared."
+    )
     seed: int = 0
 
 

@@ -13,7 +13,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SHORT = "--set training.max_tokens=2500 --set training.evaluations=1 --set training.validation_posts=2"
+SHORT = (
+    "--set training.max_tokens=2500 --set training.evaluations=1 --set training.validation_posts=2 "
+    "--set training.shots=0"  # so little training does not beat the base that is shown posts
+)
 BIN = Path(sys.executable).parent
 
 

@@ -159,7 +159,7 @@ def train(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a LoRA adapter; it goes live if it beats the base and the live version on held-out posts."""
+    """Fine-tune a LoRA adapter; live if it beats the base, also when shown posts, and the live one."""
     from llm_twin import compose
 
     with show.progress(as_json) as progress:

@@ -79,7 +79,11 @@ def train(
             progress,
             resume,
         )
-        few_shot = _few_shot(version, run, TorchScorer(load_model(base, precision)), tokenizer, progress)
+        few_shot = None
+        shots = space.config.training.shots
+        if shots:
+            scorer = TorchScorer(load_model(base, precision))
+            few_shot = _few_shot(version, run, scorer, tokenizer, shots, progress)
         scorers = {
             BASE: TorchScorer(load_model(base)),
             "adapter": TorchScorer(load_model(base, adapter=run.adapter_dir)),
@@ -91,7 +95,12 @@ def train(
 
 
 def _few_shot(
-    version: FeatureVersion, run: TrainingReport, base: Scorer, tokenizer: ChatTokenizer, progress: Progress
+    version: FeatureVersion,
+    run: TrainingReport,
+    base: Scorer,
+    tokenizer: ChatTokenizer,
+    shots: int,
+    progress: Progress,
 ) -> BitsPerByte:
     """The base shown examples, on the validation posts of the run and in its precision."""
     from llm_twin.contracts import bits
@@ -100,7 +109,7 @@ def _few_shot(
     posts = [version.posts[row.post_id] for row in run.bits_per_byte["base"].posts]
     progress.start("measure the base with examples", total=len(posts))
     author = version.manifest.prompt.author
-    return bits.measure(base, tokenizer, posts, author, progress, examples(version))
+    return bits.measure(base, tokenizer, posts, author, progress, examples(version, shots))
 
 
 def _register(
@@ -108,7 +117,7 @@ def _register(
     version: FeatureVersion,
     base: BaseModel,
     run: TrainingReport,
-    few_shot: BitsPerByte,
+    few_shot: BitsPerByte | None,
     scores: EvaluationReport,
 ) -> ModelVersion:
     """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
@@ -119,7 +128,7 @@ def _register(
     from llm_twin.training import package_versions
 
     live = space.registry.live()
-    validation = run.bits_per_byte | {FEW_SHOT: few_shot}
+    validation = run.bits_per_byte | ({FEW_SHOT: few_shot} if few_shot else {})
     manifest = ModelManifest(
         version="",
         content_id="",
@@ -173,7 +182,8 @@ def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
     verdict = _go_live(space, model, features, "promote")
     if not verdict.passed:
         raise GateRefused(
-            f"{model.name} was not promoted: {verdict.reason}", "Train a better one: llm-twin train"
+            f"{model.name} was not promoted: {verdict.reason}",
+            "Train it on more: llm-twin train --set training.max_tokens=200000",
         )
     return Pair(model.name, features.name), verdict
 
@@ -230,7 +240,8 @@ def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> t
     if model is not None:
         scorers["adapter"] = TorchScorer(load_model(base, adapter=model.folder))
     tokenizer = HFChatTokenizer(base.folder)
-    report = evaluation.run(features, scorers, tokenizer, "test", progress or Silent(), shots=True)
+    shots = space.config.training.shots
+    report = evaluation.run(features, scorers, tokenizer, "test", progress or Silent(), shots)
     path = space.workspace.reports / f"{version}-{features.name}.json"
     atomic_write(path, json.dumps(report.to_json(), indent=2) + "\n")
     return report, path

@@ -1,7 +1,7 @@
 """The evaluation room: how well each system predicts the author's held-out words, and the gate."""
 
 from llm_twin.evaluation import gate
-from llm_twin.evaluation.few_shot import FEW_SHOT, SHOTS, examples
+from llm_twin.evaluation.few_shot import FEW_SHOT, examples
 from llm_twin.evaluation.scoreboard import EvaluationReport, Gain, run
 
-__all__ = ["FEW_SHOT", "SHOTS", "EvaluationReport", "Gain", "examples", "gate", "run"]
+__all__ = ["FEW_SHOT", "EvaluationReport", "Gain", "examples", "gate", "run"]

@@ -10,11 +10,10 @@ from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import FeatureVersion
 
 FEW_SHOT = "few-shot"  # as the measures of a version name it
-SHOTS = 3
 
 
-def examples(features: FeatureVersion) -> Examples:
-    """For a post, the three training posts nearest to it, the nearest last.
+def examples(features: FeatureVersion, shots: int) -> Examples:
+    """For a post, as many training posts nearest to it, the nearest last.
 
     By the mean vectors of the posts, that of the held-out one too: no search by its title could choose
     better, so the comparison favours the base.
@@ -28,9 +27,9 @@ def examples(features: FeatureVersion) -> Examples:
 
     def nearest(post: Post) -> list[Post]:
         if post.id not in means or not learnt:
-            return learnt[-SHOTS:]
+            return learnt[-shots:]
         order = np.argsort(matrix @ means[post.id], kind="stable")
-        return [learnt[row] for row in order[-SHOTS:]]
+        return [learnt[row] for row in order[-shots:]]
 
     return nearest
 

@@ -71,11 +71,11 @@ def run(
     tokenizer: ChatTokenizer,
     split: Split = "test",
     progress: Progress | None = None,
-    shots: bool = False,
+    shots: int = 0,
 ) -> EvaluationReport:
     """Measure every system on all posts of a split. Gains are over the system called "base", if there is one.
 
-    With `shots` the base is measured once more, shown the training posts nearest to each: "few-shot".
+    With `shots` the base is measured once more, shown so many training posts nearest to each: "few-shot".
     Raises EmptyStore where the split holds no prose.
     """
     progress = progress or Silent()
@@ -89,7 +89,7 @@ def run(
     measured = {}
     systems: list[tuple[str, Scorer, Examples | None]] = [(*system, None) for system in scorers.items()]
     if shots:
-        systems.append((FEW_SHOT, scorers[BASE], examples(features)))
+        systems.append((FEW_SHOT, scorers[BASE], examples(features, shots)))
     for name, scorer, shown in systems:
         progress.start(f"evaluate {name}", total=len(posts))
         measured[name] = bits.measure(scorer, tokenizer, posts, author, progress, shown)
