@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,37 +80,37 @@ def train(
             progress,
             resume,
         )
-        few_shot = None
+        validation = run.bits_per_byte
         shots = space.config.training.shots
         if shots:
-            scorer = TorchScorer(load_model(base, precision))
-            few_shot = _few_shot(version, run, scorer, tokenizer, shots, progress)
+            plain = TorchScorer(load_model(base, precision))
+            validation = validation | _few_shot(version, validation, plain, tokenizer, shots, progress)
         scorers = {
             BASE: TorchScorer(load_model(base)),
             "adapter": TorchScorer(load_model(base, adapter=run.adapter_dir)),
         }
         scores = evaluation.run(version, scorers, tokenizer, "test", progress)
-        model = _register(space, version, base, run, few_shot, scores)
+        model = _register(space, version, base, run, validation, scores)
         verdict = _go_live(space, model, version, "train")
     return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
 
 
 def _few_shot(
     version: FeatureVersion,
-    run: TrainingReport,
+    validation: Mapping[str, BitsPerByte],
     base: Scorer,
     tokenizer: ChatTokenizer,
     shots: int,
     progress: Progress,
-) -> BitsPerByte:
-    """The base shown examples, on the validation posts of the run and in its precision."""
+) -> dict[str, BitsPerByte]:
+    """The base shown so many examples, on the validation posts that the run measured."""
     from llm_twin.contracts import bits
-    from llm_twin.evaluation import examples
+    from llm_twin.evaluation import FEW_SHOT, examples
 
-    posts = [version.posts[row.post_id] for row in run.bits_per_byte["base"].posts]
+    posts = [version.posts[row.post_id] for row in validation[BASE].posts]
     progress.start("measure the base with examples", total=len(posts))
     author = version.manifest.prompt.author
-    return bits.measure(base, tokenizer, posts, author, progress, examples(version, shots))
+    return {FEW_SHOT: bits.measure(base, tokenizer, posts, author, progress, examples(version, shots))}
 
 
 def _register(
@@ -117,18 +118,16 @@ def _register(
     version: FeatureVersion,
     base: BaseModel,
     run: TrainingReport,
-    few_shot: BitsPerByte | None,
+    validation: Mapping[str, BitsPerByte],
     scores: EvaluationReport,
 ) -> ModelVersion:
     """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
     from llm_twin.adapters.gguf_adapter import convert
-    from llm_twin.evaluation import FEW_SHOT
     from llm_twin.registry.card import model_card
     from llm_twin.registry.commit import commit
     from llm_twin.training import package_versions
 
     live = space.registry.live()
-    validation = run.bits_per_byte | ({FEW_SHOT: few_shot} if few_shot else {})
     manifest = ModelManifest(
         version="",
         content_id="",
@@ -148,7 +147,7 @@ def _register(
             "test": {name: score.model_dump(mode="json") for name, score in scores.bits_per_byte.items()},
         },
         scored_on={
-            "validation": _posts_id(version, run.bits_per_byte["adapter"]),
+            "validation": _posts_id(version, validation["adapter"]),
             "test": _posts_id(version, scores.bits_per_byte["adapter"]),
         },
         commit=commit(),

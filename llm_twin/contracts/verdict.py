@@ -10,7 +10,8 @@ class Verdict(Record):
 
     Attributes:
         reason: one line for people, with the figures that decided.
-        measures: what was compared, by name: validation bits per byte of "candidate", "base", "live".
+        measures: what was compared, by name: validation bits per byte of "candidate", "base", "few_shot",
+            "live".
     """
 
     passed: bool

@@ -89,6 +89,20 @@ class FeatureVersion:
         vectors: Vectors = load_file(self.folder / EMBEDDINGS)["embeddings"]
         return vectors
 
+    @cached_property
+    def post_rows(self) -> dict[str, list[int]]:
+        """The rows of `vectors` that are of each post, by post id."""
+        rows: dict[str, list[int]] = {}
+        for row, chunk in enumerate(self.chunks.values()):
+            rows.setdefault(chunk.post_id, []).append(row)
+        return rows
+
+    @cached_property
+    def post_vectors(self) -> dict[str, Vectors]:
+        """The unit mean of each post's vectors, shape [dim], by post id."""
+        means = {post: self.vectors[rows].mean(axis=0) for post, rows in self.post_rows.items()}
+        return {post: mean / max(float((mean @ mean) ** 0.5), 1e-9) for post, mean in means.items()}
+
     def split(self, name: Split) -> list[Post]:
         """The posts of one split, oldest first."""
         return [self.posts[i] for i in self.manifest.splits[name]]

@@ -26,7 +26,7 @@ def decide(
     if theirs is not None:
         rivals.append(("live", ours, theirs))
     shown = [f"{_WORDS[name]} {other:.4f}" for name, _, other in rivals]
-    if ours != candidate.value:
+    if f"{ours:.4f}" != f"{candidate.value:.4f}":  # sums in another order differ in the last digit
         shown.append(f"{ours:.4f} on the posts that it measured too")
     return Verdict(
         passed=all(own < other for _, own, other in rivals),

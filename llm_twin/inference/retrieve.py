@@ -74,7 +74,7 @@ class Retriever:
         vector = self.vector(query)
         return Signals(
             chunk=max(h.cosine for h in hits),
-            post=max(float(self._post_vectors[h.post_id] @ vector) for h in hits),
+            post=max(float(self.features.post_vectors[h.post_id] @ vector) for h in hits),
         )
 
     def _embed(self, query: str) -> Vectors:
@@ -93,25 +93,12 @@ class Retriever:
 
     def _pooled(self, post: str, vector: Vectors) -> float:
         """A soft maximum of the cosines of the post's passages: several near ones count more than one."""
-        cosines = self.features.vectors[self._post_rows[post]] @ vector
+        cosines = self.features.vectors[self.features.post_rows[post]] @ vector
         return float(_POOLING * np.log(np.exp(cosines / _POOLING).sum()))
 
     @cached_property
     def _about(self) -> Aboutness:
         return Aboutness(self.features.posts)
-
-    @cached_property
-    def _post_rows(self) -> dict[str, list[int]]:
-        rows: dict[str, list[int]] = {}
-        for chunk in self.features.chunks.values():
-            rows.setdefault(chunk.post_id, []).append(self._rows[chunk.id])
-        return rows
-
-    @cached_property
-    def _post_vectors(self) -> dict[str, Vectors]:
-        """The unit mean of each post's vectors."""
-        means = {post: self.features.vectors[rows].mean(axis=0) for post, rows in self._post_rows.items()}
-        return {post: mean / max(float(np.linalg.norm(mean)), 1e-9) for post, mean in means.items()}
 
     def _first_of_each_post(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         best: dict[str, Ranked] = {}

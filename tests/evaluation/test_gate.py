@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from llm_twin.contracts.bits import BitsPerByte, PostBits
@@ -47,10 +49,13 @@ def test_the_live_version_is_met_on_the_posts_that_both_measured() -> None:
     # Over all of its own posts the live version looks better, because one of them is easy.
     live = measured(1.15, "bcz", z=0.1)
     assert live.value < 1.1
-    verdict = decide(measured(1.1, "abc"), live, measured(1.2, "abc"))
+    candidate = measured(1.1, "abc")
+    verdict = decide(candidate, live, measured(1.2, "abc"))
     assert verdict.passed
     assert verdict.measures["live"] == pytest.approx(1.15)
     assert "on the posts" not in verdict.reason  # the candidate has the same value on all of its own
+    summed = candidate.model_copy(update={"value": math.nextafter(candidate.value, 2)})
+    assert "on the posts" not in decide(summed, live, measured(1.2, "abc")).reason
     uneven = decide(measured(1.1, "abc", a=0.5), live, measured(1.2, "abc"))
     assert "1.1000 on the posts that it measured too" in uneven.reason
 
