@@ -16,6 +16,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,13 @@ from llm_twin.compose.parts import base_model
 from llm_twin.config import Training
 from llm_twin.contracts import bits
 from llm_twin.contracts.ports import Silent
+from llm_twin.contracts.records import Sample
+from llm_twin.training.data import tokenise
 
 TOKENS, QUICK = 24_000, 6_000
+BATCH = 2048  # tokens of a step
 POSTS = 8  # of validation
-PEER_BATCH = 8  # samples of a step: the default of TRL; their mean length makes it about 2,000 tokens
+PEER_BATCH = 8  # samples of a step: the default of TRL; their mean length makes it about BATCH tokens
 PEERS: dict[str, dict[str, Any]] = {
     "TRL, defaults": {},
     "TRL, best": {
@@ -89,7 +93,8 @@ def prepare(folder: Path) -> Path:
 def ours(workspace: str, tokens: int) -> dict[str, Any]:
     from llm_twin import training
 
-    space = compose.open_workspace(Path(workspace), [f"training.max_tokens={tokens}"])
+    given = [f"training.max_tokens={tokens}", f"training.batch_tokens={BATCH}", "training.paragraph_share=1"]
+    space = compose.open_workspace(Path(workspace), given)
     config = space.config.training.model_copy(update={"evaluations": 1, "validation_posts": 1})
     base, version = base_model(space), compose.feature_version(space)
     precision = training.choose_precision("auto")
@@ -112,6 +117,17 @@ def ours(workspace: str, tokens: int) -> dict[str, Any]:
     }
 
 
+def newest(samples: Sequence[Sample], tokenizer: HFChatTokenizer, tokens: int) -> list[Sample]:
+    """The training samples that `ours` takes where a pass may take all: from the newest back."""
+    found: list[Sample] = []
+    for sample in reversed([s for s in samples if s.split == "train"]):
+        if tokens <= 0:
+            break
+        found.append(sample)
+        tokens -= sum(len(e.ids) for e in tokenise([sample], tokenizer, Training().sequence_tokens))
+    return found
+
+
 def trl(workspace: str, tokens: int, peer: str) -> dict[str, Any]:
     import datasets
     from peft import LoraConfig
@@ -120,7 +136,7 @@ def trl(workspace: str, tokens: int, peer: str) -> dict[str, Any]:
 
     space = compose.open_workspace(Path(workspace))
     base, config = base_model(space), space.config.training
-    samples = [s for s in compose.feature_version(space).samples if s.split == "train"]
+    samples = newest(compose.feature_version(space).samples, HFChatTokenizer(base.folder), tokens)
     rows = [
         {
             "prompt": [message.model_dump() for message in s.messages],
@@ -150,7 +166,7 @@ def trl(workspace: str, tokens: int, peer: str) -> dict[str, Any]:
     )
     settings = SFTConfig(
         output_dir=str(folder),
-        max_steps=max(1, round(tokens / config.batch_tokens)),  # for the schedule; tokens end it
+        max_steps=max(1, round(tokens / BATCH)),  # for the schedule; tokens end it
         seed=config.seed,
         save_strategy="no",
         logging_strategy="no",

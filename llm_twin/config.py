@@ -109,18 +109,30 @@ class Training(Section):
     rank: int = Field(16, ge=1, le=256)
     alpha: int = Field(32, ge=1, le=1024)
     dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float = Field(1e-3, gt=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0, lt=1)
     warmup_share: float = Field(0.05, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0, lt=1)
     epochs: float = Field(
         2.0, gt=0, le=100, description="Passes over the training samples, unless max_tokens is less."
+    )
+    paragraph_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="What a pass takes of the rewrite and answer samples of posts that it takes whole too.",
     )
     max_tokens: int | None = Field(
         100_000,
         ge=1,
         description="Tokens forward and backward; null trains all epochs. The default is minutes on 2 cores.",
     )
-    batch_tokens: int = Field(2048, ge=64, description="Tokens of one optimiser step.")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        le=10_080,
+        description="In place of max_tokens: what a run with its measures on validation posts may take.",
+    )
+    batch_tokens: int = Field(1024, ge=64, description="Tokens of one optimiser step.")
     sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_s: float = Field(60.0, gt=0, description="Seconds between checkpoints.")

@@ -13,7 +13,7 @@ import typer
 from llm_twin import compose
 from llm_twin.cli import show
 from llm_twin.cli.main import run
-from llm_twin.cli.options import FeatureVersion, Set, Workspace
+from llm_twin.cli.options import Budget, FeatureVersion, Set, Workspace, within
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
 
@@ -21,12 +21,13 @@ CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
 def main(
     features: FeatureVersion = "latest",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    budget: Budget = None,
     config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
     """Train on a feature version, measure, register, and go live if the gate agrees."""
-    space = compose.open_workspace(workspace, overrides or (), [config])
+    space = compose.open_workspace(workspace, within(budget, overrides), [config])
     with show.progress() as progress:
         report = compose.train(space, progress, features, resume)
     test = report.evaluation.bits_per_byte

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llm_twin.cli import describe, show
-from llm_twin.cli.options import FeatureVersion, Json, Set, Workspace, space
+from llm_twin.cli.options import Budget, FeatureVersion, Json, Set, Workspace, space, within
 
 features = typer.Typer(
     help="The feature store: sealed versions of posts, chunks, vectors, samples.", no_args_is_help=True
@@ -155,6 +155,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")
     ] = False,
+    budget: Budget = None,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -163,7 +164,7 @@ def train(
     from llm_twin import compose
 
     with show.progress(as_json) as progress:
-        report = compose.train(space(workspace, overrides), progress, features, resume)
+        report = compose.train(space(workspace, within(budget, overrides)), progress, features, resume)
     run, test = report.run, report.evaluation.bits_per_byte
     show.result(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,29 @@ Tainted = Annotated[
     bool, typer.Option("--allow-tainted", help="Serve a version that learnt from a forgotten post too.")
 ]
 FeatureVersion = Annotated[str, typer.Option("--features", help="Feature version: F0007, latest or live.")]
+
+
+def _minutes(text: str) -> float:
+    """Minutes of a duration such as 10m, 90s, 1h or 1h30m."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 60 * hours + minutes + seconds / 60
+    if not total:
+        raise typer.BadParameter(f"{text!r} is no duration; give it as 10m, 90s or 1h30m")
+    return total
+
+
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget", metavar="10m", parser=_minutes, help="Train as much as fits in this time on this machine."
+    ),
+]
+
+
+def within(budget: float | None, overrides: list[str] | None) -> list[str]:
+    """The overrides of a run that may take so many minutes."""
+    return [*(overrides or ()), *([] if budget is None else [f"training.minutes={budget}"])]
 
 
 def space(workspace: Path | None, overrides: list[str] | None) -> Twinspace:

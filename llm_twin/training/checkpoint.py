@@ -26,6 +26,7 @@ from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG
 from llm_twin.workspace import atomic_folder
 
 _PREFIX = "checkpoint-"
+_STATE = "state.json"
 
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -48,7 +49,7 @@ def save(run_dir: Path, step: int, model: Any, optimizer: torch.optim.Optimizer,
         save_file(weights, folder / "weights.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
         save_file({"torch": torch.get_rng_state()}, folder / "rng.safetensors")
-        (folder / "state.json").write_text(state.model_dump_json())
+        (folder / _STATE).write_text(state.model_dump_json())
     for old in _all(run_dir):
         if old != target:
             shutil.rmtree(old)
@@ -59,8 +60,13 @@ def newest(run_dir: Path) -> Path | None:
     return max(_all(run_dir), default=None)
 
 
-def load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> str:
-    """Put a checkpoint's weights, moments and random state back. Returns the JSON of its state."""
+def state_json(folder: Path) -> str:
+    """The JSON of a checkpoint's state."""
+    return (folder / _STATE).read_text()
+
+
+def load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint's weights, moments and random state back."""
     parameters = trainable(model)
     with torch.no_grad():
         for name, value in load_file(folder / "weights.safetensors").items():
@@ -71,7 +77,6 @@ def load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> str:
         # Adam counts its steps on the CPU and keeps its moments beside the parameter.
         optimizer.state[p][field] = value if field == "step" else value.to(p.device)
     torch.set_rng_state(load_file(folder / "rng.safetensors")["torch"])
-    return (folder / "state.json").read_text()
 
 
 def clear(run_dir: Path) -> None:

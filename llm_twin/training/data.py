@@ -1,6 +1,10 @@
 """From samples to the exact plan of a run: which tokens each optimiser step sees, decided before the first
 one.
 
+A pass takes whole posts, and of the samples of their paragraphs, which say the same again, only a share.
+Where it is cut short it takes the newest: authors change, and what is asked of a twin is written after all
+that it learnt.
+
 Rows are never joined, so no sample can see another. Rows of like length share a micro-batch, padded on the
 right: under a causal mask nothing attends to the padding, so no mask is needed and no loss is taken there.
 On prose samples this wastes about 1-3 % of the tokens; packing with a block-diagonal mask costs more
@@ -19,14 +23,20 @@ from llm_twin.contracts.records import Sample
 # Rows are sorted by length within windows of this many micro-batches: enough to leave little padding, few
 # enough that an epoch is still well mixed.
 _WINDOW = 32
+_WHOLE = ("write", "outline")  # the tasks of which each post gives one sample of all its prose
+_PARAGRAPH = ("rewrite", "answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A tokenised sample: all its token ids, of which the first `prompt` are context and carry no loss."""
+    """A tokenised sample: all its token ids, of which the first `prompt` are context and carry no loss.
+
+    `share` is how likely a pass takes it.
+    """
 
     ids: tuple[int, ...]
     prompt: int
+    share: float = 1.0
 
     @property
     def targets(self) -> int:
@@ -54,44 +64,76 @@ class Step:
         return sum(e.targets for batch in self.batches for e in batch)
 
 
-def tokenise(samples: Sequence[Sample], tokenizer: ChatTokenizer, longest: int) -> list[Example]:
+def tokenise(
+    samples: Sequence[Sample], tokenizer: ChatTokenizer, longest: int, paragraph_share: float = 1.0
+) -> list[Example]:
     """Prompt through the chat template, then the author's words and the end-of-turn token.
 
     Samples longer than `longest` tokens are cut at the end and then have no end-of-turn token; those whose
     prompt alone fills three quarters of it are left out, because too little of the author would remain.
+    A pass takes `paragraph_share` of the samples of paragraphs whose post is learnt whole too.
     """
+    whole = {sample.post_id for sample in samples if sample.task in _WHOLE}
     found = []
     for sample in samples:
         prompt = tokenizer.encode_chat(sample.messages)
         if len(prompt) > longest * 3 // 4:
             continue
         ids = [*prompt, *tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
-        found.append(Example(tuple(ids[:longest]), len(prompt)))
+        again = sample.task in _PARAGRAPH and sample.post_id in whole
+        found.append(Example(tuple(ids[:longest]), len(prompt), paragraph_share if again else 1.0))
     return found
 
 
-def plan(examples: Sequence[Example], tokens: int, batch_tokens: int, longest: int, seed: int) -> list[Step]:
-    """The steps of a run over about `tokens` tokens: epoch after epoch, each in its own seeded order.
+def pass_tokens(examples: Sequence[Example]) -> int:
+    """Tokens that a pass takes on average."""
+    return round(sum(e.share * len(e.ids) for e in examples))
 
-    A micro-batch holds at most `longest` tokens with padding; a step gathers micro-batches up to
-    `batch_tokens`.
+
+def plan(examples: Sequence[Example], tokens: int, batch_tokens: int, longest: int, seed: int) -> list[Step]:
+    """The steps of a run over about `tokens` tokens: pass after pass, each in its own seeded order.
+
+    `examples` are ordered from the oldest post to the newest. A micro-batch holds at most `longest` tokens
+    with padding; a step gathers micro-batches up to `batch_tokens`.
     """
     order = random.Random(seed)
+    batches: list[Batch] = []
+    left = tokens
+    while left > 0:
+        taken = _taken(examples, left, order)
+        batches += _batches(taken, longest, order)
+        left -= sum(len(e.ids) for e in taken)
+    return _steps(batches, batch_tokens)
+
+
+def _steps(batches: Sequence[Batch], batch_tokens: int) -> list[Step]:
+    """Micro-batches gathered. What is left at the end joins the last step: few tokens give a bad gradient."""
     steps: list[Step] = []
     waiting: list[Batch] = []
-    seen = 0
-    while seen < tokens:
-        for batch in _epoch(examples, longest, order):
-            waiting.append(batch)
-            if sum(len(e.ids) for b in waiting for e in b) >= batch_tokens:
-                steps.append(Step(tuple(waiting)))
-                seen, waiting = seen + steps[-1].tokens, []
-                if seen >= tokens:
-                    return steps
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(e.ids) for b in waiting for e in b) >= batch_tokens:
+            steps.append(Step(tuple(waiting)))
+            waiting = []
+    if waiting:
+        last = steps.pop().batches if steps else ()
+        steps.append(Step((*last, *waiting)))
     return steps
 
 
-def _epoch(examples: Sequence[Example], longest: int, order: random.Random) -> list[Batch]:
+def _taken(examples: Sequence[Example], tokens: int, order: random.Random) -> list[Example]:
+    """What a pass takes: from the newest back until there are enough tokens; by chance what it shares."""
+    found: list[Example] = []
+    for example in reversed(examples):
+        if tokens <= 0:
+            break
+        if order.random() < example.share:
+            found.append(example)
+            tokens -= len(example.ids)
+    return found
+
+
+def _batches(examples: Sequence[Example], longest: int, order: random.Random) -> list[Batch]:
     shuffled = list(examples)
     order.shuffle(shuffled)
     found: list[Batch] = []

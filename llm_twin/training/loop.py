@@ -28,7 +28,8 @@ from llm_twin.contracts.records import Post, Record
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import attention, checkpoint, loss, precision
-from llm_twin.training.data import Example, Step, plan, tokenise
+from llm_twin.training.budget import tokens_within
+from llm_twin.training.data import Example, Step, pass_tokens, plan, tokenise
 from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
 from llm_twin.workspace import atomic_folder
@@ -56,6 +57,7 @@ class State(Record):
     """Where a run stands; with the weights and the optimiser, all that a checkpoint needs."""
 
     fingerprint: str
+    planned: int  # tokens of the whole run
     step: int = 0
     tokens: int = 0
     busy_s: float = 0.0
@@ -109,7 +111,6 @@ def run(
     checkpoint).
     """
     examples = _examples(features, config, tokenizer)
-    steps = _plan(examples, config)
     validation = spread(features.split("validation"), config.validation_posts)
     if not validation:
         raise EmptyStore(
@@ -118,37 +119,37 @@ def run(
     torch.manual_seed(config.seed)
     threads = precision.use_physical_cores()
     model, optimizer, accelerator = _prepare(model, config)
-    author = features.manifest.prompt.author
-    state = State(
-        fingerprint=digest(
-            [
-                features.manifest.content_id,
-                base.id,
-                config.model_dump(mode="json"),
-                threads,
-                package_versions(),
-            ]
-        )
-    )
     scorer = scorer_for(model)
+
+    def measure(posts: Sequence[Post]) -> BitsPerByte:
+        return bits.measure(scorer, tokenizer, posts, features.manifest.prompt.author)
+
+    parameters = config.model_dump(mode="json")
+    fingerprint = digest([features.manifest.content_id, base.id, parameters, threads, package_versions()])
+    run_dir.mkdir(parents=True, exist_ok=True)
+    last = checkpoint.newest(run_dir) if resume else None
+    if last is not None:
+        state = _earlier(last, fingerprint)
+        checkpoint.load(last, model, optimizer)
+    else:
+        checkpoint.clear(run_dir)
+        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]))
+        state = State(fingerprint=fingerprint, planned=planned)
+        torch.manual_seed(config.seed)  # to plan may have drawn from it
     this = _Run(
         config=config,
-        steps=steps,
+        steps=plan(examples, state.planned, config.batch_tokens, config.sequence_tokens, config.seed),
         model=model,
         optimizer=optimizer,
         accelerator=accelerator,
-        measure=lambda: bits.measure(scorer, tokenizer, validation, author),
+        measure=lambda: measure(validation),
         base_name=base.name,
         run_dir=run_dir,
         progress=progress,
         state=state,
     )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    last = checkpoint.newest(run_dir) if resume else None
     if last is not None:
-        _restore(this, last)
-    else:
-        checkpoint.clear(run_dir)
+        progress.say(f"Resumed at step {state.step} of {len(this.steps)}")
     try:
         stopped_early = _train(this)
     except KeyboardInterrupt:
@@ -180,23 +181,15 @@ def _train(run: _Run) -> bool:
 def _step(run: _Run, step: Step) -> None:
     """One optimiser step: forward and backward over its micro-batches, then Adam."""
     start = time.monotonic()
-    body, head = loss.body_and_head(run.model)
-    device = run.accelerator.device
     run.model.train()
-    nats = 0.0
     # Several processes deal the micro-batches among themselves and add their gradients up afterwards.
-    for batch in step.batches[run.accelerator.process_index :: run.accelerator.num_processes]:
-        ids, positions, targets = loss.tensors(batch, device)
-        with run.accelerator.autocast():
-            hidden = loss.hidden_states(body, ids, positions)
-            batch_nats, gradient = loss.chunked_cross_entropy(head, hidden, targets)
-        torch.autograd.backward(hidden, gradient / step.targets)
-        nats += batch_nats
+    own = step.batches[run.accelerator.process_index :: run.accelerator.num_processes]
+    nats = sum(loss.backward(run.model, run.accelerator, batch, step.targets) for batch in own)
     parameters = [p for p in run.model.parameters() if p.requires_grad]
     if run.accelerator.num_processes > 1:
         for p in parameters:
             p.grad = run.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
-        nats = float(run.accelerator.reduce(torch.tensor(nats, device=device), "sum"))
+        nats = float(run.accelerator.reduce(torch.tensor(nats, device=run.accelerator.device), "sum"))
     mean = nats / step.targets
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, _CLIP))
     _check(run.state, mean, norm)
@@ -307,7 +300,7 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
         raise EmptyStore(
             f"{features.name} holds no training samples", "Collect more posts and build the features again"
         )
-    examples = tokenise(samples, tokenizer, config.sequence_tokens)
+    examples = tokenise(samples, tokenizer, config.sequence_tokens, config.paragraph_share)
     if len(examples) < MIN_SAMPLES:
         raise TrainingError(
             f"{features.name} holds {len(examples)} training samples of usable length, "
@@ -317,11 +310,28 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
     return examples
 
 
-def _plan(examples: Sequence[Example], config: Training) -> list[Step]:
-    tokens = math.ceil(config.epochs * sum(len(e.ids) for e in examples))
-    if config.max_tokens is not None:
-        tokens = min(tokens, config.max_tokens)
-    return plan(examples, tokens, config.batch_tokens, config.sequence_tokens, config.seed)
+def _planned(
+    examples: Sequence[Example], config: Training, model: Any, accelerator: Any, measure: Callable[[], object]
+) -> int:
+    """Tokens of the run: its epochs, unless max_tokens or, where they are given, its minutes allow fewer."""
+    tokens = math.ceil(config.epochs * pass_tokens(examples))
+    if config.minutes is None:
+        return tokens if config.max_tokens is None else min(tokens, config.max_tokens)
+    longest = config.sequence_tokens
+    (step, *_) = plan(examples, 2 * longest, 2 * longest, longest, config.seed)
+
+    def learn() -> int:
+        model.train()
+        for batch in step.batches:
+            loss.backward(model, accelerator, batch, step.targets)
+        model.zero_grad(set_to_none=True)
+        return step.tokens
+
+    measures = (config.evaluations + 1) * config.validation_posts
+    fitting = torch.tensor(tokens_within(60 * config.minutes, learn, measure, measures))
+    if accelerator.num_processes > 1:  # each learns so many, and all need the same plan
+        fitting = accelerator.reduce(fitting.to(accelerator.device), "sum")
+    return min(tokens, int(fitting))
 
 
 def spread(posts: Sequence[Post], most: int) -> list[Post]:
@@ -340,15 +350,15 @@ def _save(run: _Run) -> None:
     checkpoint.save(run.run_dir, run.state.step, run.model, run.optimizer, run.state)
 
 
-def _restore(run: _Run, folder: Path) -> None:
-    state = State.model_validate_json(checkpoint.load(folder, run.model, run.optimizer))
-    if state.fingerprint != run.state.fingerprint:
+def _earlier(folder: Path, fingerprint: str) -> State:
+    """Where the run stood at a checkpoint. Raises MismatchError where that was another run."""
+    state = State.model_validate_json(checkpoint.state_json(folder))
+    if state.fingerprint != fingerprint:
         raise MismatchError(
-            f"The interrupted run in {run.run_dir} had other features, settings, package versions or threads",
+            f"The interrupted run in {folder.parent} had other features, settings, packages or threads",
             "Start anew without --resume",
         )
-    run.state = state
-    run.progress.say(f"Resumed at step {state.step} of {len(run.steps)}")
+    return state
 
 
 def _finish(run: _Run, stopped_early: bool) -> TrainingReport:

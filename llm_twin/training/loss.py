@@ -70,3 +70,14 @@ def chunked_cross_entropy(head: Any, hidden: Tensor, targets: Tensor) -> tuple[f
         gradient[at : at + _SLICE] = torch.autograd.grad(loss, part)[0]
         total += loss.item()
     return total, gradient
+
+
+def backward(model: Any, accelerator: Any, batch: Batch, targets: int) -> float:
+    """Add a micro-batch's share of the gradient of the mean loss over `targets` tokens. Returns its nats."""
+    body, head = body_and_head(model)
+    ids, positions, wanted = tensors(batch, accelerator.device)
+    with accelerator.autocast():
+        hidden = hidden_states(body, ids, positions)
+        nats, gradient = chunked_cross_entropy(head, hidden, wanted)
+    torch.autograd.backward(hidden, gradient / targets)
+    return nats

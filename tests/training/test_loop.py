@@ -17,7 +17,7 @@ from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
-from llm_twin.training import TrainingReport, discard_checkpoints
+from llm_twin.training import TrainingReport, discard_checkpoints, loop
 from llm_twin.training.loop import run, schedule, spread
 
 from .conftest import TinyBase, make_features
@@ -163,6 +163,25 @@ def test_without_resume_a_run_starts_anew(
     report = train(features, tiny, tokenizer, tmp_path / "run", progress=told)
     assert len(told.notes) == len(report.curve) - 1  # every step after the base was measured
     assert told.done == report.tokens
+
+
+def test_a_run_of_so_many_minutes_resumes_to_the_end_that_was_planned(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIG.model_copy(update={"minutes": 10.0, "max_tokens": None, "epochs": 100.0})
+    monkeypatch.setattr(loop, "tokens_within", lambda seconds, learn, *_: 2 * learn() + int(seconds))
+    whole = train(features, tiny, tokenizer, tmp_path / "whole", config)
+    assert 800 < whole.tokens < 2500
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "cut", config, Interrupting(2))
+    monkeypatch.setattr(loop, "tokens_within", lambda *_: 1)  # the machine is much slower now
+    resumed = train(features, tiny, tokenizer, tmp_path / "cut", config, resume=True)
+    assert resumed.curve == whole.curve
+    assert (resumed.adapter_dir / ADAPTER).read_bytes() == (whole.adapter_dir / ADAPTER).read_bytes()
 
 
 def test_a_checkpoint_of_other_settings_is_refused(
