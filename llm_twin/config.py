@@ -144,6 +144,9 @@ class Training(Section):
     shots: int = Field(
         3, ge=0, le=8, description="Posts shown to the base, which a version must beat so; 0: not compared."
     )
+    report_to: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
+        (), exclude=True, description="Who is told loss and bits per byte while a run goes."
+    )
     seed: int = 0
 
 

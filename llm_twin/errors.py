@@ -16,6 +16,7 @@ TwinError                     exit 1
 ├── TrainingError             divergence, too few samples
 ├── EngineError               the generation engine did not start or answer
 ├── StoreError                the vector store's server did not answer, or refused
+├── PushError                 the Hub or an MLflow did not take a model version
 └── GateRefused               exit 3: a measured check said no
     └── Tainted               the version learnt from a post that was forgotten since
 """
@@ -100,6 +101,10 @@ class EngineError(TwinError):
 
 class StoreError(TwinError):
     """The vector store's server did not answer, or refused what it was asked."""
+
+
+class PushError(TwinError):
+    """A registry elsewhere did not take a model version."""
 
 
 class GateRefused(TwinError):

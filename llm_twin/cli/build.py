@@ -29,7 +29,7 @@ def build(workspace: Workspace = None, overrides: Set = None, as_json: Json = Fa
     from llm_twin import compose
     from llm_twin.contracts.private import in_words
 
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         report = compose.build_features(space(workspace, overrides), progress)
     private = (
         f"{in_words(report.private)}{'' if report.masked else ' not'} masked, " if report.private else ""
@@ -163,7 +163,7 @@ def train(
     """Fine-tune a LoRA adapter; live if it beats the base, also when shown posts, and the live one."""
     from llm_twin import compose
 
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         report = compose.train(space(workspace, within(budget, overrides)), progress, features, resume)
     run, test = report.run, report.evaluation.bits_per_byte
     show.result(
@@ -198,6 +198,6 @@ def evaluate(
     """Measure a model version against its base on the held-out test posts."""
     from llm_twin import compose
 
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         report, path = compose.evaluate(space(workspace, overrides), version, progress)
     show.result(report.to_json() | {"report": str(path)}, as_json, report.markdown(), f"Written to {path}.")

@@ -1,4 +1,4 @@
-"""`llm-twin models diff|export|import|gc`: versions compared, handed out, taken in, collected."""
+"""`llm-twin models diff|export|import|push|gc`: versions compared, handed out, taken in, collected."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register(models: typer.Typer) -> None:
     models.command()(diff)
     models.command()(export)
     models.command("import")(import_version)
+    models.command()(push)
     models.command()(gc)
 
 
@@ -83,6 +84,27 @@ def import_version(
         f"{manifest.version}: an adapter for {manifest.base.name}, trained on {len(manifest.posts)} posts. "
         f"Try it: llm-twin ask --model {manifest.version}",
     )
+
+
+def push(
+    version: ModelVersion,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="hub:USER/NAME, or mlflow:URI (sqlite:///mlflow.db, http://…)."
+        ),
+    ],
+    public: Annotated[bool, typer.Option("--public", help="A new repository on the Hub is public.")] = False,
+    called: Annotated[str, typer.Option("--name", help="Of the registered model in MLflow.")] = "llm-twin",
+    workspace: Workspace = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Hand a version to the Hugging Face Hub (private unless --public), or to MLflow with its aliases."""
+    from llm_twin import compose
+
+    model, where = compose.push_model(space(workspace, overrides), version, target, public, called)
+    show.result({"version": model.name, "address": where}, as_json, f"{model.name} is at {where}.")
 
 
 def gc(

@@ -39,7 +39,7 @@ def forget(
     opened = space(workspace, overrides)
     if not (yes or dry_run):
         _ask(compose.forget(opened, post, dry_run=True))
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         report = compose.forget(opened, post, progress, dry_run, retrain and not dry_run)
     new = report.retrained
     value = asdict(report) | {"retrained": {"version": new.version, "live": new.live} if new else None}

@@ -53,7 +53,7 @@ def collect(
     said = ["collect.allow_private=true"] if allow_private else []
     said += [f"collect.author={json.dumps(author, ensure_ascii=False)}"] if author else []
     opened = space(workspace, [*(overrides or ()), *said])
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         report = compose.collect(opened, sources, progress, dry_run)
     from llm_twin.contracts.private import in_words
 

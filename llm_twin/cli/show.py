@@ -6,9 +6,11 @@ With --json the result is the only thing on stdout; bars and lines for people al
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
     from llm_twin.contracts.ports import Progress
     from llm_twin.contracts.records import Hit
+
+
+_TELL_S = 30.0  # between lines about one stage
 
 
 class Bars:
@@ -47,10 +52,52 @@ class Bars:
             self._bars.update(self._task, total=max(task.completed, 1), completed=max(task.completed, 1))
 
 
+class Lines:
+    """The `Progress` port in a file: where a long stage stands and how long it still takes, now and then."""
+
+    def __init__(self, file: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = file
+        self._clock = clock
+        self.start("")
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Begin another stage."""
+        self._stage, self._total = stage, total
+        self._done = self._told = 0
+        self._began = self._told_at = self._clock()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count, and tell after each half minute; the time left is by the rate since it was told last."""
+        self._done += steps
+        now = self._clock()
+        if now - self._told_at < _TELL_S:
+            return
+        line = f"{self._stage}: {self._done}"
+        if self._total is not None:
+            left = (self._total - self._done) * (now - self._told_at) / max(1, self._done - self._told)
+            line += f" of {self._total}, {_minutes(now - self._began)} elapsed, eta {_minutes(left)}"
+        self._told, self._told_at = self._done, now
+        self.say(f"{line}  {note}".rstrip())
+
+    def say(self, line: str) -> None:
+        """A line at once."""
+        print(line, file=self._file, flush=True)
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
 @contextmanager
-def progress(as_json: bool = False) -> Iterator[Progress]:
-    """Progress on stderr while the block runs; nothing where stderr is no terminal and JSON is asked for."""
+def progress() -> Iterator[Progress]:
+    """Progress on stderr while the block runs: bars on a terminal, a line now and then where it is none."""
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(sys.stderr)
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -60,7 +107,6 @@ def progress(as_json: bool = False) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True, quiet=as_json and not Console(stderr=True).is_terminal)
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(bar_width=24),
@@ -87,8 +133,6 @@ def result(value: dict[str, Any], as_json: bool, *lines: str) -> None:
 
 def excerpt(hit: Hit, width: int = 160) -> str:
     """The part of the passage where most of the query's words stand, on one line; bold on a terminal."""
-    import sys
-
     from rich.console import Console
     from rich.text import Text
 
@@ -114,7 +158,6 @@ def _within(hit: Hit, start: int, width: int) -> int:
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table on stdout, cut to the width of the terminal only where there is one."""
     import shutil
-    import sys
 
     from rich.console import Console
     from rich.table import Table

@@ -28,7 +28,7 @@ def demo(
     from llm_twin import compose
     from llm_twin.cli.story import tell
 
-    with show.progress(as_json) as progress:
+    with show.progress() as progress:
         story = compose.demo(folder, progress, overrides or ())
     tell(story, folder, as_json)
 

@@ -160,7 +160,7 @@ def batch(
 
     with (
         _twin(workspace, overrides, model, features, allow_tainted) as twin,
-        show.progress(as_json) as progress,
+        show.progress() as progress,
     ):
         report = twin.batch(source, out, progress)
     show.result(

@@ -31,6 +31,7 @@ from llm_twin.compose.forget import ForgetReport, forget
 from llm_twin.compose.lineage import features_of, models_of
 from llm_twin.compose.models import TrainReport, evaluate, promote, rollback, train
 from llm_twin.compose.parts import base_model, vector_store
+from llm_twin.compose.push import push_model
 from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
 from llm_twin.compose.taint import refuse_tainted, why_tainted
@@ -74,6 +75,7 @@ __all__ = [
     "open_session",
     "open_workspace",
     "promote",
+    "push_model",
     "refuse_tainted",
     "rollback",
     "train",

@@ -32,6 +32,7 @@ from llm_twin.training.budget import tokens_within
 from llm_twin.training.data import Example, Step, pass_tokens, plan, tokenise
 from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
+from llm_twin.training.track import Trackers
 from llm_twin.workspace import atomic_folder
 
 MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
@@ -82,6 +83,7 @@ class _Run:
     base_name: str
     run_dir: Path
     progress: Progress
+    trackers: Trackers
     state: State
     # Weights, moments and state agree. False only within the few milliseconds in which they are changed.
     consistent: bool = True
@@ -107,9 +109,10 @@ def run(
     in `run_dir`, to the same result as if it had never stopped. On an interrupt a checkpoint is saved
     first.
 
-    Raises EmptyStore, TrainingError (too few samples, divergence), MismatchError (prompts, another run's
-    checkpoint).
+    Raises EmptyStore, TrainingError (too few samples, divergence, a tracker that does not answer),
+    MismatchError (prompts, another run's checkpoint), MissingDependency (a tracker's package).
     """
+    trackers = Trackers(config.report_to, run_dir, progress)
     examples = _examples(features, config, tokenizer)
     validation = spread(features.split("validation"), config.validation_posts)
     if not validation:
@@ -146,15 +149,19 @@ def run(
         base_name=base.name,
         run_dir=run_dir,
         progress=progress,
+        trackers=trackers,
         state=state,
     )
     if last is not None:
         progress.say(f"Resumed at step {state.step} of {len(this.steps)}")
+    trackers.begin(parameters, state.curve)
     try:
         stopped_early = _train(this)
     except KeyboardInterrupt:
         _save(this)
         raise
+    finally:
+        trackers.end()
     _save(this)
     return _finish(this, stopped_early)
 
@@ -211,6 +218,7 @@ def _step(run: _Run, step: Step) -> None:
     run.consistent = True
     run.optimizer.zero_grad(set_to_none=True)
     run.progress.advance(step.tokens, note=_note(run.state))
+    run.trackers.tell(run.state.step, {"tokens": tokens, "loss": mean})
 
 
 def schedule(step: int, steps: int, warmup_share: float) -> float:
@@ -254,13 +262,15 @@ def _evaluate(run: _Run) -> None:
         update["worse"] = state.worse + 1
     run.state = state.model_copy(update=update)
     run.progress.say(f"step {state.step}: validation {found.value:.4f} bits per byte")
+    run.trackers.tell(state.step, {"bits_per_byte": found.value})
 
 
 def _note(state: State) -> str:
     losses = [p.loss for p in state.curve if p.loss is not None][-_SMOOTH:]
     measured = [p.bits_per_byte for p in state.curve if p.bits_per_byte is not None]
     shown = f"  bpb {measured[-1]:.3f}" if measured else ""
-    return f"loss {sum(losses) / len(losses):.2f}{shown}  {state.tokens / state.busy_s:.0f} tok/s"
+    speed = f"{state.tokens / state.busy_s:.0f} tok/s  {peak_rss_mb() / 1000:.1f} GB"
+    return f"loss {sum(losses) / len(losses):.2f}{shown}  {speed}"
 
 
 def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, Any]:

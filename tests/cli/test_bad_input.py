@@ -62,6 +62,12 @@ def test_an_unreachable_site(workspace: Path) -> None:
     assert "unreachable" in line
 
 
+def test_a_budget_that_is_no_duration(workspace: Path) -> None:
+    found = llm_twin(workspace, "train", "--budget", "soon")
+    assert found.returncode == 2
+    assert "give it as 10m, 90s or 1h30m" in " ".join(found.stderr.replace("│", " ").split())
+
+
 def test_a_private_address_is_refused_and_the_option_named(workspace: Path) -> None:
     assert "--allow-private" in complaint(llm_twin(workspace, "collect", NOBODY_LISTENS))
 

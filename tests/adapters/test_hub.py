@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_twin.adapters.hub import push
+from llm_twin.contracts.versions import ADAPTER, CARD, ModelVersion
+from llm_twin.errors import PushError
+from llm_twin.registry import Registry
+from tests.registry.made import lora, manifest
+
+TOKEN = "hf_of_a_test"
+
+
+@dataclass
+class Hub:
+    """As much of the Hub as an upload asks for: it keeps what was committed."""
+
+    url: str = ""
+    made: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    summaries: list[str] = field(default_factory=list)
+
+    def answer(self, path: str, body: bytes) -> dict[str, Any]:
+        if path == "/api/repos/create":
+            self.made.append(json.loads(body))
+            return {"url": f"{self.url}/ada/twin"}
+        if path == "/api/validate-yaml":
+            return {"errors": [], "warnings": []}
+        if path == "/api/models/ada/twin/preupload/main":
+            names = [f["path"] for f in json.loads(body)["files"]]
+            return {"files": [{"path": n, "uploadMode": "regular", "shouldIgnore": False} for n in names]}
+        assert path == "/api/models/ada/twin/commit/main", path
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "header":
+                self.summaries.append(line["value"]["summary"])
+            else:
+                self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+        return {"commitUrl": f"{self.url}/ada/twin/commit/1", "commitOid": "1", "success": True}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    found = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            known = self.headers.get("authorization") == f"Bearer {TOKEN}"
+            sent = found.answer(self.path.partition("?")[0], body) if known else {"error": "who are you?"}
+            answer = json.dumps(sent).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *args: object) -> None:
+            return None
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> ModelVersion:
+    return Registry(tmp_path / "models").register(lora(tmp_path / "made", 0.5), manifest())
+
+
+def test_a_version_is_uploaded_as_it_lies_and_stays_private(hub: Hub, version: ModelVersion) -> None:
+    where = push(version, "ada/twin", endpoint=hub.url)
+    assert where == f"{hub.url}/ada/twin/commit/1"
+    assert hub.files == {path.name: path.read_bytes() for path in version.folder.iterdir()}
+    assert {ADAPTER, CARD} < set(hub.files)
+    assert hub.summaries == [f"v1, content id {version.manifest.content_id}"]
+    assert [(m["organization"], m["name"], m["visibility"]) for m in hub.made] == [("ada", "twin", "private")]
+
+
+def test_only_who_asks_for_it_makes_a_public_repository(hub: Hub, version: ModelVersion) -> None:
+    push(version, "ada/twin", public=True, endpoint=hub.url)
+    assert hub.made[0]["visibility"] == "public"
+
+
+def test_a_token_that_is_not_known_is_named_and_not_shown(
+    hub: Hub, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_nobody")
+    with pytest.raises(PushError, match=r"did not take v1.*HF_TOKEN") as caught:
+        push(version, "ada/twin", endpoint=hub.url)
+    assert "hf_of_nobody" not in str(caught.value)
+    assert not hub.files
+
+
+def test_what_is_no_repository_is_told(hub: Hub, version: ModelVersion) -> None:
+    with pytest.raises(PushError, match=r"'a b' is no repository.*hub:user/name"):
+        push(version, "a b", endpoint=hub.url)
+
+
+def test_a_hub_that_does_not_answer(hub: Hub, version: ModelVersion) -> None:
+    with pytest.raises(PushError, match="did not take v1"):
+        push(version, "ada/twin", endpoint="http://127.0.0.1:9")

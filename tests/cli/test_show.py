@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import io
+
+from llm_twin.cli.show import Lines
+
+
+def test_in_a_file_a_long_stage_tells_now_and_then_where_it_stands() -> None:
+    now = 0.0
+    told = io.StringIO()
+    lines = Lines(told, lambda: now)
+    lines.start("train", total=1000)
+    for _ in range(90):
+        now += 1.0
+        lines.advance(5, note="loss 2.50")
+    lines.say("done")
+    assert told.getvalue().splitlines() == [
+        "train: 150 of 1000, 0:30 elapsed, eta 2:50  loss 2.50",
+        "train: 300 of 1000, 1:00 elapsed, eta 2:20  loss 2.50",
+        "train: 450 of 1000, 1:30 elapsed, eta 1:50  loss 2.50",
+        "done",
+    ]
+
+
+def test_a_short_stage_and_one_without_an_end_say_no_more_than_is_known() -> None:
+    now = 0.0
+    told = io.StringIO()
+    lines = Lines(told, lambda: now)
+    lines.start("embed", total=10)
+    lines.advance(10)
+    lines.start("crawl")
+    now = 40.0
+    lines.advance(7)
+    assert told.getvalue() == "crawl: 7\n"
