@@ -16,7 +16,7 @@ def push(version: ModelVersion, repository: str, public: bool = False, endpoint:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     # OSError, and the error of the HTTP client: httpx or its successor, by the version of huggingface_hub.
-    failures: tuple[type[Exception], ...] = HfHubHTTPError.__bases__  # type: ignore[assignment]
+    failures: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
     hub = HfApi(endpoint=endpoint)
     try:
         hub.create_repo(repository, private=not public, exist_ok=True)
