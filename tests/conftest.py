@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,16 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story")
     with sample_site(folder / "site") as url:
         return tell(ROOT / "README.md", folder, url)
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of a real MLflow, to be copied: making its tables takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with warnings.catch_warnings():
+        # MLflow 3.17 on SQLAlchemy 2.1, as it is imported
+        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ from llm_twin.registry import Registry
 from tests.registry.made import lora, manifest
 
 NAME = "twin-of-ada"
-# MLflow 3.17 on SQLAlchemy 2.1
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 
 @pytest.fixture
@@ -24,9 +23,9 @@ def registry(tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(mlflow_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # MLflow puts the files of such a store below the present folder
-    return f"sqlite:///{tmp_path}/mlflow.db"
+    return f"sqlite:///{shutil.copy(mlflow_store, tmp_path)}"
 
 
 @pytest.fixture

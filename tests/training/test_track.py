@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,6 @@ def told(run_dir: Path) -> list[tuple[int, str, float]]:
     return found
 
 
-# MLflow 3.17 on SQLAlchemy 2.1
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 KNOWN = ("loss", "tokens", "bits_per_byte")
 
 
@@ -85,30 +84,27 @@ class Saying(Silent):
 
 
 @pytest.fixture
-def mlflow_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Points MLflow at an SQLite file."""
+def mlflow(mlflow_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A real MLflow whose store is a file here."""
+    import mlflow as module
+
     PartialState()  # accelerate's trackers ask which process they are in
-    mlflow = pytest.importorskip("mlflow")
-    monkeypatch.chdir(tmp_path)
-
-    def point(path: Path) -> None:
-        mlflow.set_tracking_uri(f"sqlite:///{path}")
-
-    yield point
-    mlflow.end_run()
-    mlflow.set_tracking_uri(None)
+    monkeypatch.chdir(tmp_path)  # MLflow puts files below the present folder
+    uri = f"sqlite:///{shutil.copy(mlflow_store, tmp_path)}"
+    module.set_tracking_uri(uri)
+    yield module
+    module.set_tracking_uri(uri)
+    module.end_run()
+    module.set_tracking_uri(None)
 
 
-def test_mlflow_holds_the_settings_and_the_curve(mlflow_at: Any, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
-    mlflow_at(tmp_path / "mlflow.db")
+def test_mlflow_holds_the_settings_and_the_curve(mlflow: Any, tmp_path: Path) -> None:
     trackers = Trackers(["mlflow"], tmp_path / "run", Silent())
     curve = (Point(step=0, tokens=0, loss=None, bits_per_byte=1.5), Point(step=1, tokens=9, loss=3.0))
     trackers.begin({"rank": 16, "max_tokens": None}, curve)
     trackers.tell(2, {"tokens": 18, "loss": 2.5})
     trackers.end()
-    client = MlflowClient()
+    client = mlflow.MlflowClient()
     [run] = client.search_runs([client.get_experiment_by_name("llm-twin").experiment_id])
     assert (run.info.status, run.data.params) == ("FINISHED", {"rank": "16"})
     losses = client.get_metric_history(run.info.run_id, "loss")
@@ -116,19 +112,17 @@ def test_mlflow_holds_the_settings_and_the_curve(mlflow_at: Any, tmp_path: Path)
     assert [m.value for m in client.get_metric_history(run.info.run_id, "bits_per_byte")] == [1.5]
 
 
-def test_an_mlflow_that_cannot_be_reached_is_told_before_the_run(mlflow_at: Any, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    mlflow_at(tmp_path / "file" / "mlflow.db")
+def test_an_mlflow_that_cannot_be_reached_is_told_before_the_run(mlflow: Any, tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db/no-folder.db")
     with pytest.raises(TrainingError, match=r"mlflow did not begin a run .*training\.report_to"):
         Trackers(["mlflow"], tmp_path / "run", Silent()).begin({}, ())
 
 
-def test_one_that_fails_on_the_way_is_left(mlflow_at: Any, tmp_path: Path) -> None:
-    mlflow_at(tmp_path / "mlflow.db")
+def test_one_that_fails_on_the_way_is_left(mlflow: Any, mlflow_store: Path, tmp_path: Path) -> None:
     said = Saying()
     trackers = Trackers(["mlflow"], tmp_path / "run", said)
     trackers.begin({}, ())
-    mlflow_at(tmp_path / "another.db")  # which does not know the run
+    mlflow.set_tracking_uri(f"sqlite:///{mlflow_store}")  # which does not know the run
     trackers.tell(1, {"loss": 3.0})
     trackers.tell(2, {"loss": 2.0})
     assert len(said.said) == 1
