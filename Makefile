@@ -33,6 +33,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
+	$(BIN)/pip install --quiet --upgrade pip  # pip 23 stumbles over two spellings of an extra of lxml
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for file in benchmarks/[a-z]*.py; do case $$file in */machine.py | */truth.py) ;; *) $(BIN)/python $$file --quick || exit 1;; esac; done
 
