@@ -187,6 +187,10 @@ class Retrieval(Section):
     candidates: int = Field(
         100, ge=1, le=1000, description="Results of each leg before fusion, and kept after it."
     )
+    reranker: str | None = Field(
+        None, description="A cross-encoder for the first results: a Hugging Face id, or a folder."
+    )
+    rerank: int = Field(20, ge=1, le=200, description="Results that the reranker reads.")
     refuse_below: float = Field(
         0.5, ge=0, le=1, description="Least confidence that the posts hold an answer."
     )

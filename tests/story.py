@@ -1,7 +1,7 @@
 """The README's commands, run once for the whole suite, in the order in which a reader would type them.
 
 What is changed for the tests is little and stands here: the reader's blog is the sample author's site on
-loopback, training is short, and the interactive commands are given an end of input.
+loopback, training is short, few posts are held out, and the interactive commands are given an end of input.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FEW = "--set features.test_share=0.05 --set features.min_held_out=3"
 SHORT = (
     "--set training.max_tokens=2500 --set training.evaluations=1 --set training.validation_posts=2 "
     "--set training.shots=0"  # so little training does not beat the base that is shown posts
 )
+CHANGED = {"llm-twin demo": f"{FEW} {SHORT}", "llm-twin features build": FEW, "llm-twin train": SHORT}
 BIN = Path(sys.executable).parent
 
 
@@ -54,8 +56,7 @@ def tell(readme: Path, folder: Path, site: str) -> Story:
             here = here / typed.removeprefix("cd ")
             continue
         line = typed.replace(".venv/bin/llm-twin", "llm-twin")
-        if line in ("llm-twin demo", "llm-twin train"):
-            line = f"{line} {SHORT}"
+        line = " ".join([line, *CHANGED.get(line, "").split()])
         if line.startswith("llm-twin collect"):
             line = line.replace("https://your.blog", f"{site} --allow-private")
         story.ran.append(_run(typed, line, here))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
-from tests.story import SHORT, Story
+from tests.story import CHANGED, Story
 
 # Jupyter's own client warns about its event loop on some platforms; our code runs in the kernel, not here.
 pytestmark = pytest.mark.filterwarnings(
@@ -18,12 +19,12 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def shorten(config: Path) -> None:
-    """Give the workspace the short training that the demo was run with, so that the notebook finds it."""
+    """Give the workspace the settings that the demo was run with, so that the notebook finds its work."""
     given = yaml.safe_load(config.read_text(encoding="utf-8"))
-    for word in SHORT.split():
+    for word in CHANGED["llm-twin demo"].split():
         if word != "--set":
-            key, _, value = word.removeprefix("training.").partition("=")
-            given["training"][key] = int(value)
+            section, key, value = re.split("[.=]", word, maxsplit=2)
+            given[section][key] = yaml.safe_load(value)
     config.write_text(yaml.safe_dump(given), encoding="utf-8")
 
 

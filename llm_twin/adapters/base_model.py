@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from llm_twin.adapters.hub import fetch
 from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, packaged_base
 from llm_twin.contracts.records import Message
 from llm_twin.errors import MismatchError, MissingDependency
@@ -59,7 +60,7 @@ def resolve_base(name: str, gguf: Path | None = None) -> BaseModel:
         return BaseModel(name, BASE.sha256, _dequantised(packed, BASE.sha256), gguf or packed)
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        folder = _downloaded(name)
+        folder = fetch(name, "base.id", f"Give a local folder, a Hugging Face id, or {PACKAGED}")
     return BaseModel(name, _weights_id(folder), folder, gguf)
 
 
@@ -215,21 +216,6 @@ def _no_bars() -> Iterator[None]:
     """Keep the GGUF reader's own progress bar off the terminal; what it raises still comes through."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield
-
-
-def _downloaded(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise MissingDependency(
-            f"The base model {name!r} is neither a local folder nor could it be downloaded ({reason})",
-            f"Set base.id to a local folder, a Hugging Face id, or {PACKAGED}",
-        ) from error
 
 
 def _weights_id(folder: Path) -> str:

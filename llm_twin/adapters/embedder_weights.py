@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+from llm_twin.adapters.hub import fetch
 from llm_twin.adapters.weights import file_sha256
 from llm_twin.contracts.manifests import digest
 from llm_twin.errors import MissingDependency
@@ -42,29 +43,4 @@ def embedder_folder(source: str | Path) -> Path:
         return folder
     if isinstance(source, Path):
         raise MissingDependency(f"There is no embedder in {folder}", "Correct features.embedder in twin.yaml")
-    return _from_hub(source)
-
-
-def _from_hub(model: str) -> Path:
-    """The folder of a Hugging Face id: the local copy, else a download."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    other_formats = ["onnx/*", "openvino/*", "*.bin", "*.h5", "*.ot", "*.msgpack"]
-    try:
-        return Path(snapshot_download(model, ignore_patterns=other_formats, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass  # not fetched before
-    except HFValidationError:
-        raise MissingDependency(
-            f"The embedder {model!r} is neither a folder nor a Hugging Face id",
-            "Correct features.embedder in twin.yaml",
-        ) from None
-    try:
-        return Path(snapshot_download(model, ignore_patterns=other_formats))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise MissingDependency(
-            f"The embedder {model!r} could not be downloaded ({reason})",
-            "Use features.embedder: all-MiniLM-L6-v2, which comes as a package",
-        ) from error
+    return fetch(source, "features.embedder", "Use all-MiniLM-L6-v2, which comes as a package")

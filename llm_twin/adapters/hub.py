@@ -1,9 +1,57 @@
-"""A model version on the Hugging Face Hub, or on a server that speaks its protocol (HF_ENDPOINT)."""
+"""The Hugging Face Hub, or a server that speaks its protocol (HF_ENDPOINT): models fetched and pushed."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from llm_twin.contracts.versions import ModelVersion
-from llm_twin.errors import PushError
+from llm_twin.errors import MissingDependency, PushError
+
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model")
+
+
+def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -> Path:
+    """The folder of a Hugging Face id: the local copy, else a download. No weights but safetensors.
+
+    `setting` is the key of twin.yaml that names the model and `instead` what else it may say, for the
+    MissingDependency that is raised where there is no such model or no way to it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = list(_WANTED)
+    try:
+        local = Path(snapshot_download(model, allow_patterns=wanted, local_files_only=True))
+        if _complete(local):
+            return local
+    except LocalEntryNotFoundError:
+        pass  # not fetched before
+    except HFValidationError:
+        raise MissingDependency(
+            f"{setting} is {model!r}, which is neither a folder nor a Hugging Face id", instead
+        ) from None
+    try:
+        # Where the Hub cannot be reached this gives the local copy, complete or not.
+        found = Path(snapshot_download(model, allow_patterns=wanted, endpoint=endpoint))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise MissingDependency(
+            f"{setting} is {model!r}, no folder, and could not be downloaded ({_line(error)})", instead
+        ) from error
+    if not _complete(found):
+        raise MissingDependency(f"{setting} is {model!r}, whose safetensors are not all in {found}", instead)
+    return found
+
+
+def _complete(folder: Path) -> bool:
+    """Whether no weights are missing; a download that was interrupted leaves such a folder."""
+    there = {path.name for path in folder.rglob("*.safetensors")}
+    indexes = [json.loads(path.read_bytes()) for path in folder.rglob("*.safetensors.index.json")]
+    return bool(there) and {name for index in indexes for name in index["weight_map"].values()} <= there
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def push(version: ModelVersion, repository: str, public: bool = False, endpoint: str | None = None) -> str:
@@ -31,7 +79,6 @@ def push(version: ModelVersion, repository: str, public: bool = False, endpoint:
         raise PushError("The Hub asks for a token", "Set HF_TOKEN, or run hf auth login") from None
     except failures as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        reason = " ".join(str(error).split())[:200]
         fix = "Set HF_TOKEN to a token that may write" if status in (401, 403) else "Try again later"
-        raise PushError(f"{hub.endpoint} did not take {version.name} ({reason})", fix) from error
+        raise PushError(f"{hub.endpoint} did not take {version.name} ({_line(error)})", fix) from error
     return str(commit.commit_url)

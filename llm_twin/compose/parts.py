@@ -1,4 +1,4 @@
-"""Which concrete part stands behind each port: vector store, base model, engine; embedder: `embedding`."""
+"""Which concrete part stands behind each port: store, reranker, base model, engine; embedder: `embedding`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.space import Twinspace
-from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorStore
+from llm_twin.contracts.ports import ChatTokenizer, Engine, Reranker, VectorStore
 from llm_twin.contracts.versions import ModelVersion
 from llm_twin.errors import EngineError
 
@@ -32,6 +32,16 @@ def vector_store(space: Twinspace) -> VectorStore:
     calls = connect(wanted.url, os.environ.get(wanted.api_key_env), wanted.grpc, wanted.grpc_port)
     prefix = wanted.prefix or f"llm-twin-{space.workspace.identity()}"
     return QdrantServerStore(calls, prefix, candidates, wanted.quantise_above)
+
+
+def reranker(space: Twinspace) -> Reranker | None:
+    """What reads the first results again, where the configuration names it. Raises MissingDependency."""
+    wanted = space.config.retrieval.reranker
+    if wanted is None:
+        return None
+    from llm_twin.adapters.cross_encoder import CrossEncoderReranker
+
+    return CrossEncoderReranker(wanted)
 
 
 def base_model(space: Twinspace) -> BaseModel:

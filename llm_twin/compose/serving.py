@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_twin.compose.embedding import embedder
 from llm_twin.compose.fit import check_base, check_fit
-from llm_twin.compose.parts import base_model, engine, vector_store
+from llm_twin.compose.parts import base_model, engine, reranker, vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import refuse_tainted
 from llm_twin.config import Config
@@ -76,4 +76,4 @@ def open_retriever(space: Twinspace, features: FeatureVersion) -> tuple[VectorIn
 
     index = open_index(features, vector_store(space), space.workspace)
     made_by = embedder(space, features.manifest.embedder)
-    return index, Retriever(features, index, made_by, space.config.retrieval)
+    return index, Retriever(features, index, made_by, space.config.retrieval, reranker(space))

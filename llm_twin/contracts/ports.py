@@ -72,6 +72,13 @@ class Embedder(Protocol):
         """Length of the text in the model's own tokens, without special tokens."""
 
 
+class Reranker(Protocol):
+    """Reads a query and a passage together, which no vector does; too slow for more than a few."""
+
+    def scores(self, query: str, passages: Sequence[str]) -> Sequence[float]:
+        """How well each passage answers, higher is better; comparable for one query alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Restricts a search. Empty fields restrict nothing.

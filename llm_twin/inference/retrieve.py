@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from llm_twin.config import Retrieval
-from llm_twin.contracts.ports import EVERYTHING, Embedder, Filter, Ranked, VectorIndex, Vectors
+from llm_twin.contracts.ports import EVERYTHING, Embedder, Filter, Ranked, Reranker, VectorIndex, Vectors
 from llm_twin.contracts.records import Hit
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import MismatchError
@@ -31,7 +31,12 @@ class Retriever:
     """Searches one feature version. Raises MismatchError where it was built with another embedder."""
 
     def __init__(
-        self, features: FeatureVersion, index: VectorIndex, embedder: Embedder, config: Retrieval
+        self,
+        features: FeatureVersion,
+        index: VectorIndex,
+        embedder: Embedder,
+        config: Retrieval,
+        reranker: Reranker | None = None,
     ) -> None:
         built = features.manifest.embedder
         if built.id != embedder.id:
@@ -44,6 +49,7 @@ class Retriever:
         self.config = config
         self._index = index
         self._embedder = embedder
+        self._reranker = reranker
         self._rows = {chunk_id: row for row, chunk_id in enumerate(features.chunks)}
         self._vector = lru_cache(maxsize=_QUERIES)(self._embed)
 
@@ -55,7 +61,8 @@ class Retriever:
         """The best `k` passages, or posts with their best passage.
 
         The index fuses its dense and BM25 results by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR
-        2009); the posts of these candidates are then put in order by the whole of each.
+        2009); the posts of these candidates are then put in order by the whole of each, and the first of
+        what comes out by the reranker, if there is one.
         """
         if not self._rows or not query.strip():
             return []
@@ -63,6 +70,11 @@ class Retriever:
         scored = self._scored([r.chunk_id for r in fused], query, 0.0 if by == "post" else 1.0)
         if by == "post":
             scored = self._first_of_each_post(scored)
+        if self._reranker:
+            scored = (
+                self._reranked(scored[: self.config.rerank], query, self._reranker)
+                + scored[self.config.rerank :]
+            )
         return [self._hit(r, query) for r in scored[:k]]
 
     def confidence(self, query: str, hits: Sequence[Hit]) -> float:
@@ -105,6 +117,13 @@ class Retriever:
         for r in ranked:
             best.setdefault(self.features.chunks[r.chunk_id].post_id, r)
         return list(best.values())
+
+    def _reranked(self, first: Sequence[Ranked], query: str, reranker: Reranker) -> list[Ranked]:
+        """In the reranker's order. They keep the scores of their places, so that scores still fall."""
+        texts = [self.features.chunks[r.chunk_id].indexed_text for r in first]
+        found = reranker.scores(query, texts)
+        order = sorted(range(len(first)), key=lambda i: -found[i])
+        return [Ranked(first[i].chunk_id, first[place].score) for place, i in enumerate(order)]
 
     def _hit(self, ranked: Ranked, query: str) -> Hit:
         chunk = self.features.chunks[ranked.chunk_id]

@@ -76,7 +76,7 @@ def test_a_gguf_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nothing_is_explained() -> None:
-    with pytest.raises(MissingDependency, match="neither a local folder nor"):
+    with pytest.raises(MissingDependency, match="neither a folder nor"):
         resolve_base("no such/model/name")
 
 

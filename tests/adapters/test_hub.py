@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from llm_twin.adapters.hub import push
+from llm_twin.adapters.hub import fetch, push
 from llm_twin.contracts.versions import ADAPTER, CARD, ModelVersion
-from llm_twin.errors import PushError
+from llm_twin.errors import MissingDependency, PushError
 from llm_twin.registry import Registry
 from tests.registry.made import lora, manifest
 
@@ -114,3 +114,29 @@ def test_what_is_no_repository_is_told(hub: Hub, version: ModelVersion) -> None:
 def test_a_hub_that_does_not_answer(hub: Hub, version: ModelVersion) -> None:
     with pytest.raises(PushError, match="did not take v1"):
         push(version, "ada/twin", endpoint="http://127.0.0.1:9")
+
+
+def test_a_model_that_cannot_be_fetched_is_told_with_its_setting() -> None:
+    with pytest.raises(MissingDependency, match=r"base\.id is 'ada/none'.*downloaded.*a folder") as caught:
+        fetch("ada/none", "base.id", "Give a folder", endpoint="http://127.0.0.1:9")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("there", "complete"), [(["a-1"], False), (["a-1", "a-2"], True), ([], False)])
+def test_a_download_that_was_interrupted_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], complete: bool
+) -> None:
+    snapshot = tmp_path / "models--ada--twin" / "snapshots" / "c0ffee"
+    (snapshot.parent.parent / "refs").mkdir(parents=True)
+    (snapshot.parent.parent / "refs" / "main").write_text("c0ffee")
+    snapshot.mkdir(parents=True)
+    shards = {"layer.1": "a-1.safetensors", "layer.2": "a-2.safetensors"}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    for name in there:
+        (snapshot / f"{name}.safetensors").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    if complete:
+        assert fetch("ada/twin", "base.id", "", endpoint="http://127.0.0.1:9") == snapshot
+    else:
+        with pytest.raises(MissingDependency):
+            fetch("ada/twin", "base.id", "", endpoint="http://127.0.0.1:9")

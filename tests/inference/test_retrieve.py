@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from llm_twin.contracts.ports import Filter
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import MismatchError
-from llm_twin.inference.retrieve import Retriever
+from llm_twin.inference.retrieve import By, Retriever
 
 
 def test_hits_point_at_real_spans_and_hold_the_true_cosine(
@@ -63,6 +64,31 @@ def test_a_filter_keeps_a_post_out(retriever: Retriever, posts: list[Post]) -> N
     rest = retriever.search(query, 10, where=Filter(without_posts=frozenset({first})))
     assert rest
     assert first not in {h.post_id for h in rest}
+
+
+class Backwards:
+    """Prefers what came last."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
+        self.read += passages
+        return [float(place) for place, _ in enumerate(passages)]
+
+
+@pytest.mark.parametrize("by", ["post", "chunk"])
+def test_a_reranker_reads_the_first_results_and_puts_them_in_order(
+    retriever: Retriever, features: FeatureVersion, embedder: HashEmbedder, by: By
+) -> None:
+    index, reranker = ExactIndex(list(features.chunks.values()), features.vectors), Backwards()
+    again = Retriever(features, index, embedder, Retrieval(rerank=3), reranker)
+    before = retriever.search("the brass kettle", 4, by)
+    after = again.search("the brass kettle", 4, by)
+    assert [h.chunk_id for h in after] == [before[i].chunk_id for i in (2, 1, 0, 3)]
+    assert [h.score for h in after] == [h.score for h in before]
+    assert {h.chunk_id: h.cosine for h in after} == {h.chunk_id: h.cosine for h in before}
+    assert reranker.read == [features.chunks[h.chunk_id].indexed_text for h in before[:3]]
 
 
 @pytest.mark.parametrize("query", ["", "  \n"])
