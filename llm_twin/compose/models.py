@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,21 @@ from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
-from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, CARD, FeatureVersion, ModelVersion
+from llm_twin.contracts.versions import (
+    ADAPTER,
+    ADAPTER_CONFIG,
+    ADAPTER_GGUF,
+    BASE,
+    CARD,
+    FeatureVersion,
+    ModelVersion,
+)
 from llm_twin.errors import GateRefused, Tainted
 from llm_twin.registry import Pair
 from llm_twin.workspace import atomic_write, sweep
 
 if TYPE_CHECKING:
-    from llm_twin.adapters.base_model import BaseModel
+    from llm_twin.adapters.base_model import BaseModel, Dtype
     from llm_twin.contracts.bits import BitsPerByte
     from llm_twin.contracts.verdict import Verdict
     from llm_twin.evaluation import EvaluationReport
@@ -83,16 +92,32 @@ def train(
         validation = run.bits_per_byte
         shots = space.config.training.shots
         if shots:
-            plain = TorchScorer(load_model(base, precision))
+            plain = _scorer(space, base, precision)
             validation = validation | _few_shot(version, validation, plain, tokenizer, shots, progress)
         scorers = {
-            BASE: TorchScorer(load_model(base)),
-            "adapter": TorchScorer(load_model(base, adapter=run.adapter_dir)),
+            BASE: _scorer(space, base),
+            "adapter": _scorer(space, base, adapter=run.adapter_dir),
         }
         scores = evaluation.run(version, scorers, tokenizer, "test", progress)
         model = _register(space, version, base, run, validation, scores)
         verdict = _go_live(space, model, version, "train")
     return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
+
+
+def _scorer(space: Twinspace, base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = None) -> Scorer:
+    """The base, with an adapter or without; what it said of a text before is not asked again."""
+    from llm_twin.adapters.base_model import load_model
+    from llm_twin.adapters.remembered_scorer import CACHE, RememberedScorer
+    from llm_twin.adapters.torch_scorer import TorchScorer
+    from llm_twin.adapters.weights import file_sha256
+
+    parts = [file_sha256(adapter / name) for name in (ADAPTER, ADAPTER_CONFIG)] if adapter else []
+    return RememberedScorer(
+        lambda: TorchScorer(load_model(base, dtype, adapter)),
+        digest([base.id, dtype, package_version("torch"), *parts]),
+        dtype,
+        space.workspace.cache / CACHE,
+    )
 
 
 def _few_shot(
@@ -228,16 +253,15 @@ def rollback(space: Twinspace, allow_tainted: bool = False) -> Pair:
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:
     """Measure a version and its base on the test posts of its features; the report is written to disk."""
     from llm_twin import evaluation
-    from llm_twin.adapters.base_model import HFChatTokenizer, load_model
-    from llm_twin.adapters.torch_scorer import TorchScorer
+    from llm_twin.adapters.base_model import HFChatTokenizer
 
     base = base_model(space)
     version = space.registry.resolve(name)
     model = None if version == BASE else space.registry.get(version)
     features = feature_version(space, model.manifest.features.name if model else "live")
-    scorers = {BASE: TorchScorer(load_model(base))}
+    scorers = {BASE: _scorer(space, base)}
     if model is not None:
-        scorers["adapter"] = TorchScorer(load_model(base, adapter=model.folder))
+        scorers["adapter"] = _scorer(space, base, adapter=model.folder)
     tokenizer = HFChatTokenizer(base.folder)
     shots = space.config.training.shots
     report = evaluation.run(features, scorers, tokenizer, "test", progress or Silent(), shots)
