@@ -6,6 +6,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from llm_twin.cli import show
 from llm_twin.cli.talk import sources
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def _answer(conversation: Conversation, question: str) -> None:
     try:
         reply = conversation.ask(question)
         try:
-            for piece in reply:
-                print(piece, end="", flush=True)
+            show.stream(reply)
         except KeyboardInterrupt:
             print(" (stopped)", end="")
         finally:

@@ -6,10 +6,12 @@ With --json the result is the only thing on stdout; bars and lines for people al
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -131,6 +133,33 @@ def result(value: dict[str, Any], as_json: bool, *lines: str) -> None:
             print(line)
 
 
+def stream(pieces: Iterable[str]) -> None:
+    """Print a text while it is being made; on a terminal no word is broken."""
+    if sys.stdout.isatty():
+        pieces = wrapped(pieces, shutil.get_terminal_size().columns)
+    for piece in pieces:
+        print(piece, end="", flush=True)
+
+
+def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
+    """Word after word; a line begins before one that would not fit on a line of `width` columns."""
+    from rich.cells import cell_len
+
+    column, gap, word = 0, "", ""
+    for character in chain(chain.from_iterable(pieces), " "):  # the last one ends the last word
+        if not character.isspace():
+            word += character
+            continue
+        if word:
+            if "\n" not in gap and column and column + cell_len(gap + word) > width:
+                gap = "\n"
+            _, broken, line = (gap + word).rpartition("\n")
+            column = cell_len(line) + (0 if broken else column)
+            yield gap + word
+            gap, word = "", ""
+        gap += character
+
+
 def excerpt(hit: Hit, width: int = 160) -> str:
     """The part of the passage where most of the query's words stand, on one line; bold on a terminal."""
     from rich.console import Console
@@ -157,8 +186,6 @@ def _within(hit: Hit, start: int, width: int) -> int:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table on stdout, cut to the width of the terminal only where there is one."""
-    import shutil
-
     from rich.console import Console
     from rich.table import Table
 

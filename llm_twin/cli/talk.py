@@ -209,8 +209,7 @@ def _print(reply: Reply, as_json: bool) -> None:
         show.result(reply.answer.model_dump(mode="json"), True)
         return
     try:
-        for piece in reply:
-            print(piece, end="", flush=True)
+        show.stream(reply)
     finally:
         print()
         reply.close()

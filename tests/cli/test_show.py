@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 
-from llm_twin.cli.show import Lines
+import pytest
+
+from llm_twin.cli.show import Lines, wrapped
 
 
 def test_in_a_file_a_long_stage_tells_now_and_then_where_it_stands() -> None:
@@ -32,3 +34,19 @@ def test_a_short_stage_and_one_without_an_end_say_no_more_than_is_known() -> Non
     now = 40.0
     lines.advance(7)
     assert told.getvalue() == "crawl: 7\n"
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_stream_is_wrapped_between_words_whatever_its_pieces(size: int) -> None:
+    text = "A kettle leaks.\n\n    indented code\n- a list of words that goes on\nantidisestablishmentarianism ok"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    shown = "".join(wrapped(pieces, 20))
+    assert shown.split() == text.split()
+    lines = shown.split("\n")
+    assert lines[:4] == ["A kettle leaks.", "", "    indented code", "- a list of words"]
+    assert all(len(line) <= 20 for line in lines if line != "antidisestablishmentarianism")
+    assert lines[-2:] == ["antidisestablishmentarianism", "ok"]
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert "".join(wrapped(["語語 語語"], 8)) == "語語\n語語"
