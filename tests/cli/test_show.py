@@ -38,11 +38,8 @@ def test_a_short_stage_and_one_without_an_end_say_no_more_than_is_known() -> Non
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_stream_is_wrapped_between_words_whatever_its_pieces(size: int) -> None:
-    begin, end = (
-        "A kettle leaks.\n\n    indented code\n- a list of words that go on",
-        "\nantidisestablishmentarianism ok",
-    )
-    text = begin + end
+    code = "A kettle leaks.\n\n    indented code\n"
+    text = f"{code}- a list of words that go on\nantidisestablishmentarianism ok"
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     shown = "".join(wrapped(pieces, 20))
     assert shown.split() == text.split()
