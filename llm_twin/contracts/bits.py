@@ -42,6 +42,11 @@ class BitsPerByte(Record):
     dtype: str
     max_tokens: int = MAX_TOKENS
 
+    @property
+    def nats_per_token(self) -> float:
+        """The same as a training loss has it; it depends on the tokenizer."""
+        return math.log(2) * sum(p.bits for p in self.posts) / sum(p.tokens for p in self.posts)
+
 
 def measure(
     scorer: Scorer,

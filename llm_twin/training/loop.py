@@ -38,7 +38,7 @@ from llm_twin.workspace import atomic_folder
 MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
 _CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
 _FLOOR = 0.1  # the cosine ends at this share of the learning rate, so that the last steps still count
-_DIVERGED = 1.5  # loss over that of the first steps; only a broken run gets there
+_DIVERGED = 1.5  # loss over that of the first steps or of the base; only a broken run gets there
 _SMOOTH = 5  # steps averaged before loss is compared or shown
 
 
@@ -237,12 +237,14 @@ def _check(state: State, mean: float, norm: float) -> None:
             f"Training broke at step {state.step + 1}: loss {mean}, gradient norm {norm}", fix
         )
     losses = [p.loss for p in state.curve if p.loss is not None]
-    first, last = losses[:_SMOOTH], losses[-_SMOOTH:]
-    if len(losses) >= 2 * _SMOOTH and sum(last) > _DIVERGED * sum(first):
+    if len(losses) < 2 * _SMOOTH or state.base is None:
+        return
+    first, last = (sum(part) / _SMOOTH for part in (losses[:_SMOOTH], losses[-_SMOOTH:]))
+    # The first steps may have been of a task that is easy: nothing is harder than a whole post for the base.
+    untrained = max(first, state.base.nats_per_token)
+    if last > _DIVERGED * untrained:
         raise TrainingError(
-            f"Training diverged by step {state.step + 1}: loss {sum(last) / _SMOOTH:.2f}, "
-            f"from {sum(first) / _SMOOTH:.2f} at its start",
-            fix,
+            f"Training diverged by step {state.step + 1}: loss {last:.2f}, untrained {untrained:.2f}", fix
         )
 
 
@@ -310,7 +312,9 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
         raise EmptyStore(
             f"{features.name} holds no training samples", "Collect more posts and build the features again"
         )
-    examples = tokenise(samples, tokenizer, config.sequence_tokens, config.paragraph_share)
+    examples = tokenise(
+        samples, tokenizer, config.sequence_tokens, config.paragraph_share, config.target_tokens
+    )
     if len(examples) < MIN_SAMPLES:
         raise TrainingError(
             f"{features.name} holds {len(examples)} training samples of usable length, "
