@@ -93,9 +93,7 @@ def prepare(folder: Path) -> Path:
 def ours(workspace: str, tokens: int) -> dict[str, Any]:
     from llm_twin import training
 
-    # All that TRL is given too: paragraphs as well as whole posts, each to the length where both cut.
-    same = {"batch_tokens": BATCH, "paragraph_share": 1, "target_tokens": Training().sequence_tokens}
-    given = [f"training.{key}={value}" for key, value in ({"max_tokens": tokens} | same).items()]
+    given = [f"training.max_tokens={tokens}", f"training.batch_tokens={BATCH}", "training.paragraph_share=1"]
     space = compose.open_workspace(Path(workspace), given)
     config = space.config.training.model_copy(update={"evaluations": 1, "validation_posts": 1})
     base, version = base_model(space), compose.feature_version(space)

@@ -134,9 +134,6 @@ class Training(Section):
     )
     batch_tokens: int = Field(1024, ge=64, description="Tokens of one optimiser step.")
     sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")
-    target_tokens: int = Field(
-        640, ge=64, description="What is learnt of a text, from its beginning on: more texts fit in a run."
-    )
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_s: float = Field(60.0, gt=0, description="Seconds between checkpoints.")
     patience: int = Field(3, ge=1, description="Evaluations without progress before an early stop.")

@@ -65,18 +65,13 @@ class Step:
 
 
 def tokenise(
-    samples: Sequence[Sample],
-    tokenizer: ChatTokenizer,
-    longest: int,
-    paragraph_share: float = 1.0,
-    targets: int | None = None,
+    samples: Sequence[Sample], tokenizer: ChatTokenizer, longest: int, paragraph_share: float = 1.0
 ) -> list[Example]:
     """Prompt through the chat template, then the author's words and the end-of-turn token.
 
-    Samples of more than `longest` tokens, or of more than `targets` that carry loss, are cut at the end and
-    then have no end-of-turn token; those whose prompt alone fills three quarters of `longest` are left out,
-    because too little of the author would remain. A pass takes `paragraph_share` of the samples of
-    paragraphs whose post is learnt whole too.
+    Samples longer than `longest` tokens are cut at the end and then have no end-of-turn token; those whose
+    prompt alone fills three quarters of it are left out, because too little of the author would remain.
+    A pass takes `paragraph_share` of the samples of paragraphs whose post is learnt whole too.
     """
     whole = {sample.post_id for sample in samples if sample.task in _WHOLE}
     found = []
@@ -84,8 +79,7 @@ def tokenise(
         prompt = tokenizer.encode_chat(sample.messages)
         if len(prompt) > longest * 3 // 4:
             continue
-        completion = [*tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
-        ids = [*prompt, *completion[:targets]]
+        ids = [*prompt, *tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
         again = sample.task in _PARAGRAPH and sample.post_id in whole
         found.append(Example(tuple(ids[:longest]), len(prompt), paragraph_share if again else 1.0))
     return found

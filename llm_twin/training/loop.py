@@ -312,9 +312,7 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
         raise EmptyStore(
             f"{features.name} holds no training samples", "Collect more posts and build the features again"
         )
-    examples = tokenise(
-        samples, tokenizer, config.sequence_tokens, config.paragraph_share, config.target_tokens
-    )
+    examples = tokenise(samples, tokenizer, config.sequence_tokens, config.paragraph_share)
     if len(examples) < MIN_SAMPLES:
         raise TrainingError(
             f"{features.name} holds {len(examples)} training samples of usable length, "

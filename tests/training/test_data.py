@@ -40,16 +40,6 @@ def test_a_long_sample_is_cut_and_does_not_end(tokenizer: HFChatTokenizer) -> No
     assert example.ids[-1] != tokenizer.eos_ids[0]
 
 
-def test_only_the_beginning_of_a_long_text_is_learnt(tokenizer: HFChatTokenizer) -> None:
-    (whole,) = tokenise([sample("word " * 50)], tokenizer, LONGEST)
-    (example,) = tokenise([sample("word " * 50)], tokenizer, LONGEST, targets=20)
-    assert example.targets == 20
-    assert example.ids == whole.ids[: whole.prompt + 20]
-    assert tokenise([sample("word " * 10)], tokenizer, LONGEST, targets=20) == tokenise(
-        [sample("word " * 10)], tokenizer, LONGEST
-    )
-
-
 def test_a_prompt_without_room_for_the_author_is_left_out(tokenizer: HFChatTokenizer) -> None:
     assert tokenise([sample("Short.", notes="note " * 300)], tokenizer, LONGEST) == []
 
