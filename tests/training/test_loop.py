@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ from llm_twin.adapters.base_model import BaseModel, HFChatTokenizer, load_model
 from llm_twin.adapters.torch_scorer import TorchScorer
 from llm_twin.config import Training
 from llm_twin.contracts import bits
+from llm_twin.contracts.bits import BitsPerByte, PostBits
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import TrainingReport, discard_checkpoints, loop
-from llm_twin.training.loop import run, schedule, spread
+from llm_twin.training.loop import State, run, schedule, spread
+from llm_twin.training.report import Point
 
 from .conftest import TinyBase, make_features
 
@@ -253,6 +257,17 @@ def test_a_run_that_diverges_is_stopped(
     config = CONFIG.model_copy(update={"max_tokens": 20_000, "evaluations": 1, "checkpoint_s": 1e9})
     with pytest.raises(TrainingError, match=r"diverged by step 11: loss \d+"):
         train(features, growing, tokenizer, tmp_path / "run", config)
+
+
+def test_an_easy_task_at_first_is_no_reason_to_call_the_rest_diverged() -> None:
+    post = PostBits(post_id="p1", bits=100 / math.log(2), tokens=40, bytes=160)  # 2.5 nats a token
+    base = BitsPerByte(value=0.9, low=0.9, high=0.9, posts=(post,), dtype="fp32")
+    for last, diverged in ((3.7, False), (3.8, True)):
+        losses = [0.3] * 5 + [last] * 5
+        curve = tuple(Point(step=i + 1, tokens=i, loss=loss) for i, loss in enumerate(losses))
+        state = State(fingerprint="", planned=1, step=10, curve=curve, base=base)
+        with pytest.raises(TrainingError, match="untrained 2") if diverged else nullcontext():
+            loop._check(state, last, 1.0)
 
 
 def test_too_little_to_learn_from_is_refused(tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path) -> None:
