@@ -130,7 +130,7 @@ class Training(Section):
         None,
         gt=0,
         le=10_080,
-        description="In place of max_tokens: what a run with its measures on validation posts may take.",
+        description="What a run with its measures on validation posts may take here; it is planned to fit.",
     )
     batch_tokens: int = Field(1024, ge=64, description="Tokens of one optimiser step.")
     sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")

@@ -49,7 +49,8 @@ Budget = Annotated[
 
 def within(budget: float | None, overrides: list[str] | None) -> list[str]:
     """The overrides of a run that may take so many minutes."""
-    return [*(overrides or ()), *([] if budget is None else [f"training.minutes={budget}"])]
+    bounds = [] if budget is None else ["training.max_tokens=null", f"training.minutes={budget}"]
+    return [*bounds, *(overrides or ())]
 
 
 def space(workspace: Path | None, overrides: list[str] | None) -> Twinspace:

@@ -325,11 +325,13 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
 def _planned(
     examples: Sequence[Example], config: Training, model: Any, accelerator: Any, measure: Callable[[], object]
 ) -> int:
-    """Tokens of the run: its epochs, unless max_tokens or, where they are given, its minutes allow fewer."""
+    """Tokens of the run: its epochs, unless max_tokens or what fits in its minutes is fewer."""
     tokens = math.ceil(config.epochs * pass_tokens(examples))
-    if config.minutes is None:
-        return tokens if config.max_tokens is None else min(tokens, config.max_tokens)
+    if config.max_tokens is not None:
+        tokens = min(tokens, config.max_tokens)
     longest = config.sequence_tokens
+    if config.minutes is None or tokens <= 4 * longest:  # as much as measuring takes
+        return tokens
     (step, *_) = plan(examples, 2 * longest, 2 * longest, longest, config.seed)
 
     def learn() -> int:

@@ -188,6 +188,28 @@ def test_a_run_of_so_many_minutes_resumes_to_the_end_that_was_planned(
     assert (resumed.adapter_dir / ADAPTER).read_bytes() == (whole.adapter_dir / ADAPTER).read_bytes()
 
 
+def test_of_two_bounds_the_narrower_holds(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[float] = []
+
+    def fitting(seconds: float, *_: object) -> int:
+        measured.append(seconds)
+        return 10**9
+
+    monkeypatch.setattr(loop, "tokens_within", fitting)
+    for tokens, measures in ((1500, 1), (1000, 0)):  # so few are learnt sooner than measured
+        measured.clear()
+        config = CONFIG.model_copy(update={"minutes": 10.0, "max_tokens": tokens})
+        report = train(features, tiny, tokenizer, tmp_path / str(tokens), config)
+        assert tokens <= report.tokens < tokens + CONFIG.batch_tokens + CONFIG.sequence_tokens
+        assert measured == [600.0] * measures
+
+
 def test_a_checkpoint_of_other_settings_is_refused(
     features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
 ) -> None:
