@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +30,7 @@ from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.budget import tokens_within
 from llm_twin.training.data import Example, Step, pass_tokens, plan, tokenise
 from llm_twin.training.fused import fuse
-from llm_twin.training.report import Point, TrainingReport, peak_rss_mb, write_curves
+from llm_twin.training.report import Point, TrainingReport, package_versions, peak_rss_mb, write_curves
 from llm_twin.training.track import Trackers
 from llm_twin.workspace import atomic_folder
 
@@ -396,8 +395,3 @@ def _finish(run: _Run, stopped_early: bool) -> TrainingReport:
         best_step=state.best_step,
         stopped_early=stopped_early,
     )
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that the weights depend on, for the manifest."""
-    return {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from llm_twin.contracts.bits import BitsPerByte
@@ -80,3 +81,8 @@ def peak_rss_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that the weights depend on, for the manifest."""
+    return {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")}
