@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from llm_twin.feature import FeatureReport
 
 SAMPLE_PORT = 8019  # of the sample's site; fixed, so that a second run knows the addresses
-TRAINING_MINUTES = 5  # ten for all of the demo on a slow laptop too; a faster one learns everything in it
 QUESTIONS = (
     "What did you do in the flood of January 2021?",
     "Why don't you like Lookout?",
@@ -63,8 +62,7 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
     progress = progress or Silent()
     if not (folder / CONFIG_FILE).exists():
         init(folder, AUTHOR)
-    given = ["collect.allow_private=true", f"training.minutes={TRAINING_MINUTES}", *overrides]
-    space = open_workspace(folder, given)
+    space = open_workspace(folder, ["collect.allow_private=true", *overrides])
     seconds: dict[str, float] = {}
     with (
         _port_taken(),

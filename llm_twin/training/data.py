@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_twin.contracts.ports import ChatTokenizer
-from llm_twin.contracts.records import Sample
+from llm_twin.contracts.records import Post, Sample
 
 # Rows are sorted by length within windows of this many micro-batches: enough to leave little padding, few
 # enough that an epoch is still well mixed.
@@ -160,3 +160,10 @@ def _by_length(window: Sequence[Example], longest: int) -> list[Batch]:
     if batch:
         found.append(tuple(batch))
     return found
+
+
+def spread(posts: Sequence[Post], most: int) -> list[Post]:
+    """At most `most` posts, evenly over the sequence: measuring all of a long split takes minutes."""
+    if len(posts) <= most:
+        return list(posts)
+    return [posts[round((i + 0.5) * len(posts) / most - 0.5)] for i in range(most)]

@@ -28,7 +28,7 @@ from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.budget import tokens_within
-from llm_twin.training.data import Example, Step, pass_tokens, plan, tokenise
+from llm_twin.training.data import Example, Step, pass_tokens, plan, spread, tokenise
 from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, package_versions, peak_rss_mb, write_curves
 from llm_twin.training.track import Trackers
@@ -135,7 +135,8 @@ def run(
         checkpoint.load(last, model, optimizer)
     else:
         checkpoint.clear(run_dir)
-        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]))
+        measures = (config.evaluations + 1) * len(validation)
+        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]), measures)
         state = State(fingerprint=fingerprint, planned=planned)
         torch.manual_seed(config.seed)  # to plan may have drawn from it
     this = _Run(
@@ -322,16 +323,21 @@ def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokeniz
 
 
 def _planned(
-    examples: Sequence[Example], config: Training, model: Any, accelerator: Any, measure: Callable[[], object]
+    examples: Sequence[Example],
+    config: Training,
+    model: Any,
+    accelerator: Any,
+    measure: Callable[[], object],
+    measures: int,
 ) -> int:
     """Tokens of the run: its epochs, unless max_tokens or what fits in its minutes is fewer."""
     tokens = math.ceil(config.epochs * pass_tokens(examples))
     if config.max_tokens is not None:
         tokens = min(tokens, config.max_tokens)
     longest = config.sequence_tokens
-    if config.minutes is None or tokens <= 4 * longest:  # as much as measuring takes
+    if config.minutes is None or tokens <= 2 * longest:  # as much as measuring takes
         return tokens
-    (step, *_) = plan(examples, 2 * longest, 2 * longest, longest, config.seed)
+    (step, *_) = plan(examples, longest, longest, longest, config.seed)
 
     def learn() -> int:
         model.train()
@@ -340,18 +346,10 @@ def _planned(
         model.zero_grad(set_to_none=True)
         return step.tokens
 
-    measures = (config.evaluations + 1) * config.validation_posts
     fitting = torch.tensor(tokens_within(60 * config.minutes, learn, measure, measures))
     if accelerator.num_processes > 1:  # each learns so many, and all need the same plan
         fitting = accelerator.reduce(fitting.to(accelerator.device), "sum")
     return min(tokens, int(fitting))
-
-
-def spread(posts: Sequence[Post], most: int) -> list[Post]:
-    """At most `most` posts, evenly over the sequence: measuring all of a long split takes minutes."""
-    if len(posts) <= most:
-        return list(posts)
-    return [posts[round((i + 0.5) * len(posts) / most - 0.5)] for i in range(most)]
 
 
 def _save(run: _Run) -> None:

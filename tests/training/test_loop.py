@@ -21,7 +21,8 @@ from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import TrainingReport, discard_checkpoints, loop
-from llm_twin.training.loop import State, run, schedule, spread
+from llm_twin.training.data import spread
+from llm_twin.training.loop import State, run, schedule
 from llm_twin.training.report import Point
 
 from .conftest import TinyBase, make_features
@@ -202,7 +203,7 @@ def test_of_two_bounds_the_narrower_holds(
         return 10**9
 
     monkeypatch.setattr(loop, "tokens_within", fitting)
-    for tokens, measures in ((1500, 1), (1000, 0)):  # so few are learnt sooner than measured
+    for tokens, measures in ((1500, 1), (500, 0)):  # so few are learnt sooner than measured
         measured.clear()
         config = CONFIG.model_copy(update={"minutes": 10.0, "max_tokens": tokens})
         report = train(features, tiny, tokenizer, tmp_path / str(tokens), config)
