@@ -8,7 +8,7 @@ from pathlib import Path
 from llm_twin.contracts.versions import ModelVersion
 from llm_twin.errors import MissingDependency, PushError
 
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model")
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -> Path:

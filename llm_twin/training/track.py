@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ class Trackers:
                 self._progress.say(f"{tracker.name} is told no more: {' '.join(str(error).split())[:200]}")
 
     def end(self) -> None:
-        """Close them all."""
+        """Close them all; one that cannot be closed does not take the run with it."""
         for tracker in self._told:
-            tracker.finish()
+            with suppress(Exception):
+                tracker.finish()
         self._told.clear()
