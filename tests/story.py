@@ -1,7 +1,8 @@
 """The README's commands, run once for the whole suite, in the order in which a reader would type them.
 
 What is changed for the tests is little and stands here: the reader's blog is the sample author's site on
-loopback, training is short, few posts are held out, and the interactive commands are given an end of input.
+loopback, training and answers are short, few posts are held out, and the interactive commands are given an
+end of input.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FEW = "--set features.test_share=0.05 --set features.min_held_out=3"
-SHORT = (
-    "--set training.max_tokens=2500 --set training.evaluations=1 --set training.validation_posts=2 "
-    "--set training.shots=0"  # so little training does not beat the base that is shown posts
-)
-CHANGED = {"llm-twin demo": f"{FEW} {SHORT}", "llm-twin features build": FEW, "llm-twin train": SHORT}
+import yaml
+
+FEW = {"features.test_share": 0.05, "features.min_held_out": 3}
+SHORT = {
+    "training.max_tokens": 2000,  # so few that the demo need not measure what fits in its minutes
+    "training.evaluations": 1,
+    "training.validation_posts": 2,
+    "training.shots": 0,  # so little training does not beat the base that is shown posts
+}
+BRIEF = {"generation.max_tokens": 64}
 BIN = Path(sys.executable).parent
 
 
@@ -56,11 +62,28 @@ def tell(readme: Path, folder: Path, site: str) -> Story:
             here = here / typed.removeprefix("cd ")
             continue
         line = typed.replace(".venv/bin/llm-twin", "llm-twin")
-        line = " ".join([line, *CHANGED.get(line, "").split()])
-        if line.startswith("llm-twin collect"):
-            line = line.replace("https://your.blog", f"{site} --allow-private")
+        if line == "llm-twin demo":
+            line = " ".join([line, *flags(FEW | SHORT | BRIEF)])
+        line = line.replace("https://your.blog", f"{site} --allow-private")
         story.ran.append(_run(typed, line, here))
+        if line.startswith(("llm-twin demo", "llm-twin init")):
+            settle(story.demo if "demo" in line else story.workspace, FEW | SHORT | BRIEF)
     return story
+
+
+def flags(settings: Mapping[str, object]) -> list[str]:
+    """The settings as words of a command line."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+def settle(workspace: Path, settings: Mapping[str, object]) -> None:
+    """Write the settings into the workspace's twin.yaml, as its owner would."""
+    file = workspace / "twin.yaml"
+    given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for key, value in settings.items():
+        section, name = key.split(".")
+        given[section][name] = value
+    file.write_text(yaml.safe_dump(given, allow_unicode=True), encoding="utf-8")
 
 
 def _run(typed: str, line: str, here: Path) -> Ran:

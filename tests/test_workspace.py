@@ -51,6 +51,11 @@ def test_init_keeps_what_is_there(tmp_path: Path) -> None:
     assert compose.open_workspace(tmp_path).config.author.name == 'Ada "the first"'
 
 
+def test_a_workspace_may_bound_its_trainings(tmp_path: Path) -> None:
+    compose.init(tmp_path, minutes=5)
+    assert compose.open_workspace(tmp_path).config.training.minutes == 5
+
+
 def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
     compose.init(tmp_path)
     workspace = Workspace.find(tmp_path)

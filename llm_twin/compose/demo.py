@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llm_twin.collect import CollectReport
     from llm_twin.feature import FeatureReport
 
+MINUTES = 5  # of training at most: the whole story then takes less than ten on two slow cores
 SAMPLE_PORT = 8019  # of the sample's site; fixed, so that a second run knows the addresses
 QUESTIONS = (
     "What did you do in the flood of January 2021?",
@@ -61,7 +62,7 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
 
     progress = progress or Silent()
     if not (folder / CONFIG_FILE).exists():
-        init(folder, AUTHOR)
+        init(folder, AUTHOR, MINUTES)
     space = open_workspace(folder, ["collect.allow_private=true", *overrides])
     seconds: dict[str, float] = {}
     with (

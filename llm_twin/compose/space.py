@@ -39,13 +39,18 @@ def open_workspace(
     return Twinspace(workspace, configuration.load([workspace.config_file, *presets], overrides))
 
 
-def init(folder: Path, author: str | None = None) -> Workspace:
-    """Make a workspace with a commented twin.yaml. Raises WorkspaceError where there is one already."""
+def init(folder: Path, author: str | None = None, minutes: int | None = None) -> Workspace:
+    """Make a workspace with a commented twin.yaml; `minutes` bounds each training in it.
+
+    Raises WorkspaceError where there is one already.
+    """
     target = folder / "twin.yaml"
     if target.exists():
         raise WorkspaceError(f"{folder} is a workspace already ({target} exists)", "Choose another folder")
     text = files("llm_twin").joinpath("twin.yaml").read_text(encoding="utf-8")
     if author:
         text = text.replace("name: the author", f"name: {json.dumps(author, ensure_ascii=False)}")
+    if minutes:
+        text = text.replace("# minutes: 20  ", f"minutes: {minutes:<6}")
     atomic_write(target, text)
     return Workspace.find(folder)

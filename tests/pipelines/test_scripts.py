@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.story import FEW, SHORT, Story
+from tests.story import FEW, SHORT, Story, flags
 
 
 def script(root: Path, name: str, workspace: Path, *words: str) -> str:
@@ -30,12 +30,12 @@ def test_the_three_pipelines_meet_in_the_workspace_only(story: Story, root: Path
     for kept in ("twin.yaml", "library.db"):
         shutil.copy(story.demo / kept, space / kept)
 
-    assert script(root, "feature", space, *FEW.split()).startswith("F0001: 55 posts")
-    assert script(root, "feature", space, *FEW.split()).startswith("F0001: "), (
+    assert script(root, "feature", space, *flags(FEW)).startswith("F0001: 55 posts")
+    assert script(root, "feature", space, *flags(FEW)).startswith("F0001: "), (
         "nothing changed: no new version"
     )
 
-    assert script(root, "training", space, *SHORT.split()).startswith("v1: ")
+    assert script(root, "training", space, *flags(SHORT)).startswith("v1: ")
 
     (space / "in.jsonl").write_text("""{"ask": "Why don't you like Lookout?"}\n""")
     told = script(root, "inference", space, str(space / "in.jsonl"), str(space / "out.jsonl"))
