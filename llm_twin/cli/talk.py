@@ -217,8 +217,11 @@ def _print(reply: Reply, as_json: bool) -> None:
 
 
 def sources(answer: Answer) -> str:
-    """The lines under an answer: where it came from and what made it."""
-    lines = [f"[{c.number}] {c.title}  {c.url}" for c in answer.citations]
+    """The lines under an answer: the posts that it came from, once each, and what made it."""
+    numbers: dict[tuple[str, str], list[str]] = {}
+    for c in answer.citations:
+        numbers.setdefault((c.title, c.url), []).append(str(c.number))
+    lines = [f"[{', '.join(found)}] {title}  {url}" for (title, url), found in numbers.items()]
     timings = answer.timings_ms
     lines.append(
         f"{answer.model} with {answer.features}; first word after {timings['first_token']:.0f} ms, "
