@@ -101,9 +101,7 @@ class HFChatTokenizer:
     eos_ids: tuple[int, ...]
 
     def __init__(self, folder: Path) -> None:
-        from transformers import AutoTokenizer
-
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._tokenizer = _tokenizer(folder)
         if not self._tokenizer.chat_template:
             raise MismatchError(
                 f"The base model in {folder} has no chat template", "Choose an instruction-tuned base model"
@@ -151,6 +149,21 @@ class HFChatTokenizer:
         return self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, verbose=False, **options
         )
+
+
+def _tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; one that is all in its tokenizer.json without importing torch (3 s)."""
+    import json
+
+    path = folder / "tokenizer_config.json"
+    named = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class") if path.is_file() else None
+    if named in ("TokenizersBackend", "PreTrainedTokenizerFast"):  # the name in transformers 5, and before
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def _end_ids(folder: Path, of_tokenizer: int | None) -> tuple[int, ...]:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +104,28 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path, base: BaseModel) 
     save_file(wrong, tmp_path / "adapter_model.safetensors")
     with pytest.raises(MismatchError, match="does not fit the base"):
         load_model(base, adapter=tmp_path)
+
+
+def test_the_tokenizer_of_the_packaged_base_needs_no_torch(base: BaseModel) -> None:
+    """An answer of llama.cpp would else wait seconds for an import that it does not use."""
+    code = (
+        "import sys; from pathlib import Path; from llm_twin.adapters.base_model import HFChatTokenizer\n"
+        "from llm_twin.contracts import prompts\n"
+        f"assert HFChatTokenizer(Path({str(base.folder)!r})).encode_chat(prompts.write('Ada', 'Frost'))\n"
+        "print('torch' in sys.modules)"
+    )
+    assert subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout == ("False\n")
+
+
+def test_a_tokenizer_of_a_class_of_its_own_is_read_by_that(tmp_path: Path, base: BaseModel) -> None:
+    shutil.copytree(base.folder, tmp_path / "own", ignore=shutil.ignore_patterns("*.safetensors"))
+    path = tmp_path / "own" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GPT2Tokenizer"}))
+    text = "It's 1,204 — isn't it?\n\nYes."
+    own = HFChatTokenizer(tmp_path / "own")
+    assert own.decode(own.encode(text)) == text
 
 
 def test_the_chat_ends_where_the_assistant_begins(tokenizer: HFChatTokenizer) -> None:

@@ -188,6 +188,9 @@ def test_measuring_leaves_out_what_cannot_run_and_what_crawls() -> None:
     [
         ({"torch-fp32": (10, 1)}, "torch-fp32"),
         ({"torch-fp32": (10, 1), "torch-bf16": (12.9, 1)}, "torch-fp32"),
+        ({"torch-fp32": (10, 1), "openvino-bf16": (10, 1), "openvino-int8": (12, 1)}, "openvino-bf16"),
+        ({"torch-fp32": (10, 1), "openvino-bf16": (9.9, 1)}, "torch-fp32"),
+        ({"torch-fp32": (10, 1), "openvino-bf16": (12, 0.9998)}, "torch-fp32"),
         ({"torch-fp32": (10, 1), "torch-bf16": (13.1, 1)}, "torch-bf16"),
         ({"torch-fp32": (10, 1), "openvino-bf16": (20, 1), "openvino-int8": (21.9, 1)}, "openvino-bf16"),
         ({"torch-fp32": (10, 1), "openvino-bf16": (20, 1), "openvino-int8": (22.1, 1)}, "openvino-int8"),
