@@ -19,9 +19,9 @@ import yaml
 
 FEW = {"features.test_share": 0.05, "features.min_held_out": 3}
 SHORT = {
-    "training.max_tokens": 2000,  # so few that the demo need not measure what fits in its minutes
+    "training.max_tokens": 1200,  # so few that the demo need not measure what fits in its minutes
     "training.evaluations": 1,
-    "training.validation_posts": 2,
+    "training.validation_posts": 1,
     "training.shots": 0,  # so little training does not beat the base that is shown posts
 }
 BRIEF = {"generation.max_tokens": 64}

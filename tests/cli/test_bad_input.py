@@ -143,7 +143,7 @@ def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
 
 
 def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) -> None:
-    short = ["--set", "training.max_tokens=2040"]  # others than v1 had, so that it is another run
+    short = ["--set", "training.max_tokens=1300"]  # others than v1 had, so that it is another run
     train = subprocess.Popen(
         [BIN / "llm-twin", "train", *short],
         cwd=trained,

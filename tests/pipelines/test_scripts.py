@@ -29,6 +29,7 @@ def test_the_three_pipelines_meet_in_the_workspace_only(story: Story, root: Path
     space.mkdir()
     for kept in ("twin.yaml", "library.db"):
         shutil.copy(story.demo / kept, space / kept)
+    shutil.copytree(story.demo / "cache", space / "cache")  # texts that were embedded and measured before
 
     assert script(root, "feature", space, *flags(FEW)).startswith("F0001: 55 posts")
     assert script(root, "feature", space, *flags(FEW)).startswith("F0001: "), (
