@@ -187,11 +187,11 @@ def fastest(rates: Mapping[Backend, Measured]) -> Backend:
 
     Of those that nearly reach the fastest, the most exact.
     """
-    slowest = rates[REFERENCE].texts_per_cpu_s
+    plain = rates[REFERENCE].texts_per_cpu_s
     fit = {b: r.texts_per_cpu_s for b, r in rates.items() if r.cosine >= _LEAST_COSINE or b == REFERENCE}
     best = max(fit.values())
-    if best >= _WORTH * slowest:
+    if best >= _WORTH * plain:
         return next(b for b in BACKENDS if b in fit and fit[b] * _WORTH_ROUNDING >= best)
     sooner = rates.get("openvino-bf16")
-    exact = sooner is not None and sooner.cosine >= _EXACT and sooner.texts_per_cpu_s >= slowest
+    exact = sooner is not None and sooner.cosine >= _EXACT and sooner.texts_per_cpu_s >= plain
     return "openvino-bf16" if exact else REFERENCE

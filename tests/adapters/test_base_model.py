@@ -114,9 +114,8 @@ def test_the_tokenizer_of_the_packaged_base_needs_no_torch(base: BaseModel) -> N
         f"assert HFChatTokenizer(Path({str(base.folder)!r})).encode_chat(prompts.write('Ada', 'Frost'))\n"
         "print('torch' in sys.modules)"
     )
-    assert subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout == ("False\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_tokenizer_of_a_class_of_its_own_is_read_by_that(tmp_path: Path, base: BaseModel) -> None:
