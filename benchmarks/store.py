@@ -93,7 +93,7 @@ def main() -> None:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--million", action="store_true", help="the curve to 1,000,000 chunks instead (20 minutes, 12 GB)"
+        "--million", action="store_true", help="the curve to 1,000,000 chunks instead (30 minutes, 18 GB)"
     )
 
 
