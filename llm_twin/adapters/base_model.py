@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import shutil
 import tempfile
 import warnings
@@ -153,8 +154,6 @@ class HFChatTokenizer:
 
 def _tokenizer(folder: Path) -> Any:
     """The tokenizer of a folder; one that is all in its tokenizer.json without importing torch (3 s)."""
-    import json
-
     path = folder / "tokenizer_config.json"
     named = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class") if path.is_file() else None
     if named in ("TokenizersBackend", "PreTrainedTokenizerFast"):  # the name in transformers 5, and before
@@ -168,8 +167,6 @@ def _tokenizer(folder: Path) -> Any:
 
 def _end_ids(folder: Path, of_tokenizer: int | None) -> tuple[int, ...]:
     """Tokens that end a turn: the tokenizer's own first, then what the generation configuration adds."""
-    import json
-
     path = folder / "generation_config.json"
     named = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
     listed = named if isinstance(named, list) else [named]

@@ -65,17 +65,18 @@ def chunked_cross_entropy(head: Any, hidden: Tensor, targets: Tensor) -> tuple[f
         part = hidden[at : at + _SLICE].detach().requires_grad_()
         with torch.enable_grad():
             logits = head(part)
-        nats, slope = _softmax_slope(logits.detach(), targets[at : at + _SLICE].unsqueeze(1))
-        gradient[at : at + _SLICE] = torch.autograd.grad(logits, part, slope)[0]
+        nats, of_logits = _cross_entropy(logits.detach(), targets[at : at + _SLICE].unsqueeze(1))
+        gradient[at : at + _SLICE] = torch.autograd.grad(logits, part, of_logits)[0]
         total += nats
     return total, gradient
 
 
 @torch.no_grad()
-def _softmax_slope(logits: Tensor, targets: Tensor) -> tuple[float, Tensor]:
-    """(loss, gradient): of logits [positions, words], which may be overwritten, and targets [positions, 1].
+def _cross_entropy(logits: Tensor, targets: Tensor) -> tuple[float, Tensor]:
+    """(loss, gradient) of logits [positions, words], which may be overwritten, and targets [positions, 1].
 
-    softmax minus one at the target. Memory is what it costs, so all happens in place.
+    The gradient is softmax(logits), less one at the target. To move through memory is what all this costs, so
+    it happens in place.
     """
     found = logits.float()
     found -= found.amax(1, keepdim=True)
