@@ -20,8 +20,9 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/llm-twin demo
 
+# Two processes. Their torch threads sleep where they wait: spinning, two that share the cores slow each other down tenfold.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,30 @@ from llm_twin.sample.serve import sample_site
 from tests.story import Story, tell
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest part first, lest one process of `make test` is left with it alone."""
+    items.sort(key=lambda item: _part(item.nodeid) != "story")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole parts, so that no process makes a fixture that another has made."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPart(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _part(nodeid)
+
+    return ByPart(config, log)
+
+
+@cache
+def _part(nodeid: str) -> str:
+    """Which part of the suite a test is of: its file, or the story with all the files that look at it."""
+    file, _, _ = nodeid.partition("::")
+    return "story" if "story: Story" in (ROOT / file).read_text(encoding="utf-8") else file
 
 
 @pytest.fixture(scope="session")
