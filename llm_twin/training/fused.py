@@ -169,14 +169,12 @@ class _GatedMlp(torch.autograd.Function):
         (w_gate, a_gate, b_gate), (w_up, a_up, b_up) = weights[:3], weights[3:6]
         w_down, a_down, b_down = weights[6:]
         g = gradient.reshape(-1, gradient.shape[-1])
-        sigmoid = torch.sigmoid(gate)
-        silu = gate * sigmoid
+        silu = silu_of(gate)
         inner = silu * up
         gh, ga_down, gb_down = _backward(g, inner, h_down, a_down, b_down, ctx.scales[2])
-        g_inner = (g @ w_down).addmm_(gh, a_down.to(g.dtype))
-        # d silu(z) / dz = s + silu - silu s, where s is the sigmoid of z
-        g_gate = sigmoid.addcmul_(silu, 1 - sigmoid).mul_(up).mul_(g_inner)
-        g_up = g_inner.mul_(silu)
+        g_inner = torch.mm(g, w_down, out=inner).addmm_(gh, a_down.to(g.dtype))
+        g_up = silu.mul_(g_inner)
+        g_gate = torch.ops.aten.silu_backward(g_inner.mul_(up), gate)
         gh_gate, ga_gate, gb_gate = _backward(g_gate, x, h_gate, a_gate, b_gate, ctx.scales[0])
         gh_up, ga_up, gb_up = _backward(g_up, x, h_up, a_up, b_up, ctx.scales[1])
         gx = (g_gate @ w_gate).addmm_(g_up, w_up)
@@ -190,15 +188,15 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        wide = rows.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True).add_(epsilon))
+        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
+        scale = torch.rsqrt(length.square_().div_(rows.shape[-1]).add_(epsilon))
         ctx.save_for_backward(rows, scale, weight)
-        return (wide * scale).to(rows.dtype).mul_(weight)
+        return (rows * scale).to(rows.dtype).mul_(weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         rows, scale, weight = ctx.saved_tensors
-        normed = rows.float() * scale
+        normed = rows * scale
         g = (gradient * weight).float()
         along = (g * normed).mean(-1, keepdim=True)
-        return normed.mul_(along).neg_().add_(g).mul_(scale).to(rows.dtype), None, None
+        return g.addcmul_(normed, along, value=-1).mul_(scale).to(rows.dtype), None, None

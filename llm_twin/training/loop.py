@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -337,9 +338,10 @@ def _planned(
     longest = config.sequence_tokens
     if config.minutes is None or tokens <= 2 * longest:  # as much as measuring takes
         return tokens
-    (step, *_) = plan(examples, longest, longest, longest, config.seed)
+    steps = cycle(plan(examples, tokens, longest, longest, config.seed))  # of the mix that the run will be of
 
     def learn() -> int:
+        step = next(steps)
         model.train()
         for batch in step.batches:
             loss.backward(model, accelerator, batch, step.targets)

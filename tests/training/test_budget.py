@@ -16,6 +16,7 @@ class Machine:
         self._learn_s = learn_s
         self._measure_s = measure_s
         self._cold = 5.0
+        self.learnt = 0
 
     def clock(self) -> float:
         return self.now
@@ -23,6 +24,7 @@ class Machine:
     def learn(self) -> int:
         self.now += self._learn_s + self._cold
         self._cold = 0.0
+        self.learnt += 1
         return 2000
 
     def measure(self) -> None:
@@ -32,8 +34,18 @@ class Machine:
 def test_what_is_left_beside_the_measures_is_trained() -> None:
     machine = Machine(learn_s=10, measure_s=1)
     found = tokens_within(600, machine.learn, machine.measure, 60, machine.clock)
-    assert machine.now == 27  # of the probe itself, which counts as well
-    assert found == (600 - 27 - 60) * 200
+    # The probe counts as well: a cold turn of each, learning for a fiftieth of the time, and one measure.
+    assert machine.now == 16 + 20 + 1
+    assert found == (600 - 37 - 60) * 200
+
+
+def test_a_longer_budget_is_planned_on_more_of_the_mix() -> None:
+    turns = []
+    for seconds in (300, 6000):
+        machine = Machine(learn_s=10, measure_s=1)
+        tokens_within(seconds, machine.learn, machine.measure, 0, machine.clock)
+        turns.append(machine.learnt)
+    assert turns == [1 + 1, 1 + 12]  # a cold one, then for a fiftieth of the time
 
 
 def test_a_budget_that_measuring_alone_exceeds_is_refused() -> None:

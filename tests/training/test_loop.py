@@ -274,7 +274,7 @@ def test_a_run_that_diverges_is_stopped(
         """Logits that double at every look, as those of weights that run away."""
         model = tiny()
         scale = (2.0**n for n in range(10_000))
-        model.lm_head.register_forward_hook(lambda module, given, logits: logits * next(scale))
+        model.model.norm.register_forward_hook(lambda module, given, hidden: hidden * next(scale))
         return model
 
     config = CONFIG.model_copy(update={"max_tokens": 20_000, "evaluations": 1, "checkpoint_s": 1e9})
