@@ -63,21 +63,21 @@ def hidden_states(body: Any, ids: Tensor, positions: Tensor) -> Tensor:
 def chunked_cross_entropy(head: Any, hidden: Tensor, targets: Tensor) -> tuple[float, Tensor]:
     """(loss, gradient): the summed cross entropy in nats, and its gradient with respect to `hidden`."""
     weight: Tensor = head.weight
-    hidden = hidden.to(weight.dtype)
+    rows = hidden.to(weight.dtype)
     size = min(len(targets), max(1, _SLICE_BYTES // (4 * len(weight))))
     logits = weight.new_empty(size, len(weight))
     wide = logits.new_empty(logits.shape, dtype=torch.float32)
-    gradient = torch.empty_like(hidden)
+    gradient = torch.empty_like(rows)
     total = 0.0
     for start in range(0, len(targets), size):
         at = slice(start, start + size)
         count = len(targets[at])
-        part = torch.mm(hidden[at], weight.t(), out=logits[:count])
+        part = torch.mm(rows[at], weight.t(), out=logits[:count])
         if head.bias is not None:
             part += head.bias
         total += _cross_entropy(part, targets[at].unsqueeze(1), wide[:count])
         torch.mm(part, weight, out=gradient[at])
-    return total, gradient
+    return total, gradient.to(hidden.dtype)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, wide: Tensor) -> float:

@@ -53,6 +53,20 @@ def test_equals_the_plain_loss_and_gradient(tiny: Callable[[], Any]) -> None:
     torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("of_head", [torch.float32, torch.bfloat16])
+def test_a_head_with_a_bias_over_more_positions_than_a_slice(of_head: torch.dtype) -> None:
+    torch.manual_seed(0)
+    head = torch.nn.Linear(8, 49152).to(of_head)
+    hidden, targets = torch.randn(400, 8), torch.arange(400)
+    total, gradient = chunked_cross_entropy(head, hidden, targets)
+    exact = hidden.to(of_head).float().requires_grad_()
+    plain = torch.nn.functional.cross_entropy(head.float()(exact), targets, reduction="sum")
+    plain.backward()
+    assert total == pytest.approx(plain.item(), rel=1e-3)
+    assert gradient.dtype == hidden.dtype
+    assert (gradient - exact.grad).norm() < (1e-5 if of_head == torch.float32 else 2e-2) * exact.grad.norm()
+
+
 def test_a_sample_in_company_has_the_loss_it_has_alone(tiny: Callable[[], Any]) -> None:
     model = tiny()
     together = nats(model, examples())
