@@ -61,7 +61,11 @@ def hidden_states(body: Any, ids: Tensor, positions: Tensor) -> Tensor:
 
 @torch.no_grad()
 def chunked_cross_entropy(head: Any, hidden: Tensor, targets: Tensor) -> tuple[float, Tensor]:
-    """(loss, gradient): the summed cross entropy in nats, and its gradient with respect to `hidden`."""
+    """(loss, gradient): the summed cross entropy in nats, and its gradient with respect to `hidden`.
+
+    head: a frozen linear layer; hidden: [positions, width of the model]; targets: ids of the tokens that come
+    next, [positions]. The gradient has the shape and precision of `hidden`.
+    """
     weight: Tensor = head.weight
     rows = hidden.to(weight.dtype)
     size = min(len(targets), max(1, _SLICE_BYTES // (4 * len(weight))))
