@@ -106,6 +106,15 @@ def plan(examples: Sequence[Example], tokens: int, batch_tokens: int, longest: i
     return _steps(batches, batch_tokens)
 
 
+def mean_targets(steps: Sequence[Step]) -> float:
+    """Tokens that carry loss in a step on average: what the loss of every step is divided by.
+
+    So each of the author's words weighs the same. Divided by its own number, a step of short answers, whose
+    prompts are most of it, would move the weights as far as one of a whole post.
+    """
+    return sum(step.targets for step in steps) / len(steps)
+
+
 def _steps(batches: Sequence[Batch], batch_tokens: int) -> list[Step]:
     """Micro-batches gathered. What is left at the end joins the last step: few tokens give a bad gradient."""
     steps: list[Step] = []

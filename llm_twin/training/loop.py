@@ -29,7 +29,7 @@ from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.budget import tokens_within
-from llm_twin.training.data import Example, Step, pass_tokens, plan, spread, tokenise
+from llm_twin.training.data import Example, Step, mean_targets, pass_tokens, plan, spread, tokenise
 from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, package_versions, peak_rss_mb, write_curves
 from llm_twin.training.track import Trackers
@@ -76,6 +76,7 @@ class _Run:
 
     config: Training
     steps: list[Step]
+    targets: float  # of a step on average
     model: Any
     optimizer: torch.optim.Optimizer
     accelerator: Any
@@ -140,9 +141,11 @@ def run(
         planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]), measures)
         state = State(fingerprint=fingerprint, planned=planned)
         torch.manual_seed(config.seed)  # to plan may have drawn from it
+    steps = plan(examples, state.planned, config.batch_tokens, config.sequence_tokens, config.seed)
     this = _Run(
         config=config,
-        steps=plan(examples, state.planned, config.batch_tokens, config.sequence_tokens, config.seed),
+        steps=steps,
+        targets=mean_targets(steps),
         model=model,
         optimizer=optimizer,
         accelerator=accelerator,
@@ -192,7 +195,7 @@ def _step(run: _Run, step: Step) -> None:
     run.model.train()
     # Several processes deal the micro-batches among themselves and add their gradients up afterwards.
     own = step.batches[run.accelerator.process_index :: run.accelerator.num_processes]
-    nats = sum(loss.backward(run.model, run.accelerator, batch, step.targets) for batch in own)
+    nats = sum(loss.backward(run.model, run.accelerator, batch, run.targets) for batch in own)
     parameters = [p for p in run.model.parameters() if p.requires_grad]
     if run.accelerator.num_processes > 1:
         for p in parameters:

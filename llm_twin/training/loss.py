@@ -101,8 +101,8 @@ def _cross_entropy(logits: Tensor, targets: Tensor, wide: Tensor) -> float:
     return nats
 
 
-def backward(model: Any, accelerator: Any, batch: Batch, targets: int) -> float:
-    """Add a micro-batch's share of the gradient of the mean loss over `targets` tokens. Returns its nats."""
+def backward(model: Any, accelerator: Any, batch: Batch, targets: float) -> float:
+    """Add the gradient of a micro-batch's loss, as a share of `targets` tokens. Returns its nats."""
     body, head = body_and_head(model)
     ids, positions, wanted = tensors(batch, accelerator.device)
     with accelerator.autocast():

@@ -109,6 +109,27 @@ def test_it_learns_the_author_and_says_so(
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_each_target_weighs_the_same_in_every_step(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As often as the author's words were taken, and by how much each was divided."""
+    backward, seen = loop.loss.backward, []
+
+    def counted(model: Any, accelerator: Any, batch: Any, targets: float) -> float:
+        seen.append((sum(example.targets for example in batch), targets))
+        return backward(model, accelerator, batch, targets)
+
+    monkeypatch.setattr(loop.loss, "backward", counted)
+    report = train(features, tiny, tokenizer, tmp_path / "run")
+    steps = sum(point.loss is not None for point in report.curve)
+    assert len({taken for taken, _ in seen}) > 1
+    assert {by for _, by in seen} == {sum(taken for taken, _ in seen) / steps}
+
+
 def test_the_adapter_is_plain_peft_and_scores_as_reported(
     features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
 ) -> None:
