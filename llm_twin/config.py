@@ -116,10 +116,10 @@ class Training(Section):
         2.0, gt=0, le=100, description="Passes over the training samples, unless max_tokens is less."
     )
     paragraph_share: float = Field(
-        0.03,
+        0.1,
         gt=0,
         le=1,
-        description="What a pass takes of the rewrite and answer samples of posts that it takes whole too.",
+        description="Of a pass's tokens, for rewrite and answer samples of posts that it takes whole too.",
     )
     max_tokens: int | None = Field(
         100_000,

@@ -1,7 +1,7 @@
 """From samples to the exact plan of a run: which tokens each optimiser step sees, decided before the first
 one.
 
-A pass takes whole posts, and of the samples of their paragraphs, which say the same again, only a share.
+A pass takes whole posts, and of the samples of their paragraphs, which say the same again, only a few.
 Where it is cut short it takes the newest: authors change, and what is asked of a twin is written after all
 that it learnt.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_twin.contracts.ports import ChatTokenizer
 from llm_twin.contracts.records import Post, Sample
@@ -71,18 +71,30 @@ def tokenise(
 
     Samples longer than `longest` tokens are cut at the end and then have no end-of-turn token; those whose
     prompt alone fills three quarters of it are left out, because too little of the author would remain.
-    A pass takes `paragraph_share` of the samples of paragraphs whose post is learnt whole too.
+    Of a pass's tokens `paragraph_share` are of samples of paragraphs whose post is learnt whole too, and
+    fewer only where there are not so many.
     """
     whole = {sample.post_id for sample in samples if sample.task in _WHOLE}
-    found = []
+    found: list[tuple[Example, bool]] = []
     for sample in samples:
         prompt = tokenizer.encode_chat(sample.messages)
         if len(prompt) > longest * 3 // 4:
             continue
         ids = [*prompt, *tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
         again = sample.task in _PARAGRAPH and sample.post_id in whole
-        found.append(Example(tuple(ids[:longest]), len(prompt), paragraph_share if again else 1.0))
-    return found
+        found.append((Example(tuple(ids[:longest]), len(prompt)), again))
+    others, paragraphs = (sum(len(e.ids) for e, again in found if again is kind) for kind in (False, True))
+    share = _likelihood(paragraph_share, others, paragraphs)
+    return [replace(example, share=share) if again else example for example, again in found]
+
+
+def _likelihood(share: float, others: int, tokens: int) -> float:
+    """How likely a pass takes one of the samples that have so many `tokens`: they are then `share` of those
+    that it takes, beside all of the `others`.
+    """
+    if share == 1 or tokens == 0:
+        return 1.0
+    return min(1.0, share * others / ((1 - share) * tokens))
 
 
 def pass_tokens(examples: Sequence[Example]) -> int:

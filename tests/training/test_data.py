@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,10 +99,12 @@ def test_a_pass_takes_whole_posts_and_a_share_of_their_paragraphs(tokenizer: HFC
         part = sample("Part.").model_copy(update={"post_id": post, "id": f"{post}:rewrite:0"})
         return [part] if post == "untitled" else [whole, part]
 
-    examples = tokenise([*samples("a"), *samples("untitled")], tokenizer, LONGEST, paragraph_share=0.25)
-    assert [e.share for e in examples] == [1.0, 0.25, 1.0]
-    size = [len(e.ids) for e in examples]
-    assert pass_tokens(examples) == round(size[0] + size[1] / 4 + size[2])
+    asked = [*samples("a"), *samples("untitled")]
+    size = [len(e.ids) for e in tokenise(asked, tokenizer, LONGEST)]
+    examples = tokenise(asked, tokenizer, LONGEST, paragraph_share=0.2)
+    assert [e.share for e in examples] == [1.0, pytest.approx((size[0] + size[2]) / 4 / size[1]), 1.0]
+    assert pass_tokens(examples) == round((size[0] + size[2]) / 0.8)
+    assert [e.share for e in tokenise(asked, tokenizer, LONGEST, paragraph_share=0.9)] == [1.0, 1.0, 1.0]
 
 
 def test_each_pass_takes_other_paragraphs() -> None:
