@@ -89,8 +89,9 @@ def tokenise(
 
 
 def _likelihood(share: float, others: int, tokens: int) -> float:
-    """How likely a pass takes one of the samples that have so many `tokens`: they are then `share` of those
-    that it takes, beside all of the `others`.
+    """How likely a pass takes each of some samples, so that they make up `share` of its tokens.
+
+    They have so many `tokens` together; `others` are the tokens of the samples that a pass always takes.
     """
     if share == 1 or tokens == 0:
         return 1.0

@@ -116,8 +116,7 @@ def test_each_target_weighs_the_same_in_every_step(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As often as the author's words were taken, and by how much each was divided."""
-    backward, seen = loop.loss.backward, []
+    backward, seen = loop.loss.backward, []  # of each micro-batch its targets, and what its loss is divided by
 
     def counted(model: Any, accelerator: Any, batch: Any, targets: float) -> float:
         seen.append((sum(example.targets for example in batch), targets))
