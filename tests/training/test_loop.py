@@ -116,7 +116,8 @@ def test_each_target_weighs_the_same_in_every_step(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    backward, seen = loop.loss.backward, []  # of each micro-batch its targets, and what its loss is divided by
+    backward = loop.loss.backward
+    seen = []  # of each micro-batch its targets, and what its loss is divided by
 
     def counted(model: Any, accelerator: Any, batch: Any, targets: float) -> float:
         seen.append((sum(example.targets for example in batch), targets))
