@@ -114,7 +114,7 @@ def reciprocal_rank(legs: Sequence[Sequence[Ranked]]) -> list[Ranked]:
 
 
 def _rounded(leg: Sequence[Found]) -> list[Found]:
-    rounded = [found._replace(score=round(found.score, _DECIMALS)) for found in leg]
+    rounded = [Found(round(found.score, _DECIMALS), found.row, found.chunk_id) for found in leg]
     return sorted(rounded, key=lambda found: (-found.score, found.row))
 
 

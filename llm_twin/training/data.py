@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from llm_twin.contracts.manifests import digest
 from llm_twin.contracts.ports import ChatTokenizer
 from llm_twin.contracts.records import Post, Sample
 
@@ -117,6 +118,11 @@ def plan(examples: Sequence[Example], tokens: int, batch_tokens: int, longest: i
         batches += _batches(taken, longest, order)
         left -= sum(len(e.ids) for e in taken)
     return _steps(batches, batch_tokens)
+
+
+def plan_id(steps: Sequence[Step]) -> str:
+    """Hash of all that the steps see, in their order: two runs of one plan can continue each other."""
+    return digest([asdict(step) for step in steps])
 
 
 def mean_targets(steps: Sequence[Step]) -> float:

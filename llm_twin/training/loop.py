@@ -29,7 +29,7 @@ from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.budget import tokens_within
-from llm_twin.training.data import Example, Step, mean_targets, pass_tokens, plan, spread, tokenise
+from llm_twin.training.data import Example, Step, mean_targets, pass_tokens, plan, plan_id, spread, tokenise
 from llm_twin.training.fused import fuse
 from llm_twin.training.report import Point, TrainingReport, package_versions, peak_rss_mb, write_curves
 from llm_twin.training.track import Trackers
@@ -128,20 +128,28 @@ def run(
     def measure(posts: Sequence[Post]) -> BitsPerByte:
         return bits.measure(scorer, tokenizer, posts, features.manifest.prompt.author)
 
-    parameters = config.model_dump(mode="json")
-    fingerprint = digest([features.manifest.content_id, base.id, parameters, threads, package_versions()])
     run_dir.mkdir(parents=True, exist_ok=True)
     last = checkpoint.newest(run_dir) if resume else None
+    earlier = State.model_validate_json(checkpoint.state_json(last)) if last is not None else None
+    if earlier is None:
+        measures = (config.evaluations + 1) * len(validation)
+        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]), measures)
+        torch.manual_seed(config.seed)  # to plan may have drawn from it
+    else:
+        planned = earlier.planned
+    steps = plan(examples, planned, config.batch_tokens, config.sequence_tokens, config.seed)
+    parameters = config.model_dump(mode="json")
+    known = [features.manifest.content_id, base.id, parameters, plan_id(steps), threads, package_versions()]
+    state = earlier or State(fingerprint=digest(known), planned=planned)
+    if state.fingerprint != digest(known):
+        raise MismatchError(
+            f"The interrupted run in {run_dir} had other features, settings, packages, threads or steps",
+            "Start anew without --resume",
+        )
     if last is not None:
-        state = _earlier(last, fingerprint)
         checkpoint.load(last, model, optimizer)
     else:
         checkpoint.clear(run_dir)
-        measures = (config.evaluations + 1) * len(validation)
-        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]), measures)
-        state = State(fingerprint=fingerprint, planned=planned)
-        torch.manual_seed(config.seed)  # to plan may have drawn from it
-    steps = plan(examples, state.planned, config.batch_tokens, config.sequence_tokens, config.seed)
     this = _Run(
         config=config,
         steps=steps,
@@ -364,17 +372,6 @@ def _save(run: _Run) -> None:
     run.state = run.state.model_copy(update={"seconds": run.state.seconds + now - run.clock})
     run.clock = run.saved_at = now
     checkpoint.save(run.run_dir, run.state.step, run.model, run.optimizer, run.state)
-
-
-def _earlier(folder: Path, fingerprint: str) -> State:
-    """Where the run stood at a checkpoint. Raises MismatchError where that was another run."""
-    state = State.model_validate_json(checkpoint.state_json(folder))
-    if state.fingerprint != fingerprint:
-        raise MismatchError(
-            f"The interrupted run in {folder.parent} had other features, settings, packages or threads",
-            "Start anew without --resume",
-        )
-    return state
 
 
 def _finish(run: _Run, stopped_early: bool) -> TrainingReport:

@@ -21,7 +21,7 @@ from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 from llm_twin.training import TrainingReport, discard_checkpoints, loop
-from llm_twin.training.data import spread
+from llm_twin.training.data import plan, spread
 from llm_twin.training.loop import State, run, schedule
 from llm_twin.training.report import Point
 
@@ -240,6 +240,21 @@ def test_a_checkpoint_of_other_settings_is_refused(
     other = CONFIG.model_copy(update={"learning_rate": 1e-4})
     with pytest.raises(MismatchError, match="other features, settings"):
         train(features, tiny, tokenizer, tmp_path / "run", other, resume=True)
+
+
+def test_a_checkpoint_of_another_plan_is_refused(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "run", progress=Interrupting(2))
+    # As a newer program might plan from the same settings.
+    monkeypatch.setattr(loop, "plan", lambda *given: plan(*given)[::-1])
+    with pytest.raises(MismatchError, match="or steps"):
+        train(features, tiny, tokenizer, tmp_path / "run", resume=True)
 
 
 def test_nothing_that_is_kept_is_a_pickle(
