@@ -116,7 +116,7 @@ class Training(Section):
         2.0, gt=0, le=100, description="Passes over the training samples, unless max_tokens is less."
     )
     paragraph_share: float = Field(
-        0.1,
+        0.2,
         gt=0,
         le=1,
         description="Of a pass's tokens, for rewrite and answer samples of posts that it takes whole too.",

@@ -17,8 +17,8 @@ from llm_twin.feature.samples import most, vocabulary
 from llm_twin.feature.style import shifted
 from llm_twin.feature.targets import TASK_WORDS
 
-# Share of the samples that the posts can give, which must be there. Every title and leading paragraph makes
-# one; of the paragraphs the notes of some say too little (of three authors', 98 % and more make one).
+# Share of the samples that the posts can give, which must be there. Every title makes one; of the paragraphs
+# some say too little to be noted or asked about (of three authors' notes, 98 % and more make one).
 _LEAST_MADE = 0.5
 _FEWEST = 8  # training samples: with fewer, one step of the optimiser sees them all
 _SHOWN = 3  # ids named in a problem

@@ -1,13 +1,14 @@
-"""A neutral question from a title or heading, by rule.
+"""Neutral questions by rule: from a title or heading, or from what a paragraph is about.
 
-The form is chosen by a hash, so it is always the same.
+People ask in words of their own: a twin that had only met titles answered other questions with its passages'
+headings. The form is chosen by a hash, so it is always the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from llm_twin.feature.notes import STOP_WORDS
 
@@ -23,6 +24,26 @@ _QUOTED = ('What do you say in "{0}"?', 'What is "{0}" about?', 'Tell me what yo
 _IN_ABOUT = ('In "{1}", what do you say about {0}?', 'What did you write about {0} in "{1}"?')
 _IN_CLAUSE = ('In "{1}", can you explain {0}?', 'About "{1}": tell me {0}.')
 _IN_QUOTED = ('What do you say under "{0}" in "{1}"?', 'In "{1}", what is "{0}" about?')
+_TOPIC = (
+    "What about {0}?",
+    "Tell me about {0}.",
+    "What do you know about {0}?",
+    "What's the story with {0}?",
+    "How was it with {0}?",
+    "What do you think of {0}?",
+    "What happened with {0}?",
+    "Why {0}?",
+)
+_TOPICS = (
+    "What about {0} and {1}?",
+    "What happened with {0} and {1}?",
+    "What did {0} have to do with {1}?",
+    "How do {0} and {1} go together?",
+    "What do you remember about {0} and {1}?",
+    "What did you write about {0} and {1}?",
+    "Where does {0} come into {1}?",
+    "Was it {0} or {1}?",
+)
 
 _CLAUSE_WORD = frozenset({"how", "why", "what", "when", "where", "which", "who"})
 _LEADING = """
@@ -63,8 +84,25 @@ def question(title: str, heading: str, key: str, vocabulary: Container[str] = fr
         forms = quoted
     else:
         subject = _inner(subject, vocabulary)
-    number = int.from_bytes(hashlib.sha256(f"question:{key}".encode()).digest()[:8], "big")
-    return forms[number % len(forms)].format(subject, title.strip())
+    return forms[_number(key) % len(forms)].format(subject, title.strip())
+
+
+def about(topics: Sequence[str], key: str) -> str:
+    """One question about one topic or two of a paragraph; `key` chooses which, in which order and the form.
+
+    Raises ValueError where there are no topics.
+    """
+    if not topics:
+        raise ValueError("a question needs something to ask about")
+    number = _number(key)
+    forms = _TOPICS if len(topics) > 1 and number % 3 else _TOPIC
+    first = number // 3 % len(topics)
+    asked = [*topics[first:], *topics[:first]][:2]
+    return forms[number // 9 % len(forms)].format(*asked)
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"question:{key}".encode()).digest()[:8], "big")
 
 
 def _may_be_sentence(subject: str) -> bool:

@@ -20,10 +20,10 @@ from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.prose import join, prose
 from llm_twin.contracts.records import Chunk, Message, Origin, Post, Sample, Span, Split, Task
-from llm_twin.feature.notes import facts, notes
+from llm_twin.feature.notes import facts, notes, topics, wordy
 from llm_twin.feature.outline import outline
-from llm_twin.feature.questions import question
-from llm_twin.feature.targets import Paragraph, Source, continued, leading, number, sources, spans, written
+from llm_twin.feature.questions import about, question
+from llm_twin.feature.targets import Paragraph, Source, answering, continued, number, sources, spans, written
 
 _PASSAGES = (2, 4)
 _GOLD = 2  # chunks of the paragraph's own post that are shown at most
@@ -84,7 +84,7 @@ def most(
             found[whole.task] += 1
         found["continue"] += continued(source) is not None
         found["rewrite"] += len(source.paragraphs)
-        found["answer"] += len(leading(source))
+        found["answer"] += len(answering(source))
     return {task: found[task] for task in tasks}
 
 
@@ -174,11 +174,25 @@ def _rewrite(
 
 def _answer(source: Source, split: Split, author: str, library: _Library) -> Iterator[Sample]:
     post = source.post
-    for paragraph in leading(source):
+    for paragraph in answering(source):
         key = f"{post.id}:{paragraph.span[0]}"
-        passages = _passages(post, paragraph, key, library)
-        asked = question(post.title, paragraph.heading, key, library.vocabulary)
-        yield _sample(post, split, "answer", prompts.answer(author, asked, passages), [paragraph.span])
+        asked = _asked(post, paragraph, key, library.vocabulary)
+        if asked:
+            passages = _passages(post, paragraph, key, library)
+            yield _sample(post, split, "answer", prompts.answer(author, asked, passages), [paragraph.span])
+
+
+def _asked(post: Post, paragraph: Paragraph, key: str, words: frozenset[str]) -> str | None:
+    """What the paragraph answers.
+
+    Of those that lead a section, half are asked for by its heading or the post's title, all others by their
+    own topics.
+    """
+    headed = paragraph.leads and wordy(paragraph.heading or post.title)
+    found = topics(paragraph.text, words)
+    if headed and (not found or number(f"{key}:headed") % 2):
+        return question(post.title, paragraph.heading, key, words)
+    return about(found, key) if found else None
 
 
 def _passages(post: Post, paragraph: Paragraph, key: str, library: _Library) -> list[prompts.Passage]:

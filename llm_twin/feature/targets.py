@@ -31,7 +31,7 @@ TASK_WORDS: Mapping[Task, tuple[int, int]] = {
     "rewrite": PARAGRAPH_WORDS,
     "answer": PARAGRAPH_WORDS,
 }
-ANSWERS_A_POST = 3
+ANSWERS_A_POST = 6
 _LEAST_CONTEXT = 30  # words that a text to be continued has at least
 
 
@@ -88,11 +88,12 @@ def written(source: Source) -> list[Block]:
     return taken if len(join(source.post.markdown, spans(taken)).split()) >= least else []
 
 
-def leading(source: Source) -> list[Paragraph]:
-    """The paragraphs that answer what the title or a heading asks about."""
-    title = source.post.title
-    found = [p for p in source.paragraphs if p.leads and wordy(p.heading or title)] if title else []
-    return found[:ANSWERS_A_POST]
+def answering(source: Source) -> list[Paragraph]:
+    """The paragraphs that questions are asked about, in their order; where there are many, a hash chooses."""
+    if not source.post.title:
+        return []
+    drawn = sorted(source.paragraphs, key=lambda p: number(f"{source.post.id}:answer:{p.span[0]}"))
+    return sorted(drawn[:ANSWERS_A_POST], key=lambda p: p.span)
 
 
 def continued(source: Source) -> Cut | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_twin.feature.questions import question
+from llm_twin.feature.questions import about, question
 
 KEYS = [f"k{n}" for n in range(30)]
 
@@ -44,3 +44,18 @@ def test_forms_vary_with_the_key_and_with_nothing_else() -> None:
     asked = [question("Locks", "", key) for key in KEYS]
     assert len(set(asked)) >= 4
     assert asked == [question("Locks", "", key) for key in KEYS]
+
+
+def test_a_paragraph_is_asked_for_by_one_topic_of_it_or_by_two() -> None:
+    topics = ["Tobit Crale", "wet ledger", "oat straw"]
+    asked = {about(topics, key) for key in KEYS}
+    assert "What about oat straw and Tobit Crale?" in asked
+    named = [[topic for topic in topics if topic in text] for text in asked]
+    assert {len(those) for those in named} == {1, 2}
+    assert {topic for those in named for topic in those} == set(topics)
+    assert about(["frost"], "k") == "What about frost?"
+
+
+def test_there_is_no_question_about_nothing() -> None:
+    with pytest.raises(ValueError, match="something to ask about"):
+        about([], "k")

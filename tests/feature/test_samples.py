@@ -11,6 +11,7 @@ from llm_twin.contracts.prose import join, prose
 from llm_twin.contracts.records import Chunk, Post, Sample
 from llm_twin.feature import samples
 from llm_twin.feature.chunk import chunk
+from llm_twin.feature.notes import topics
 from llm_twin.feature.split import split
 
 Make = Callable[..., Post]
@@ -94,6 +95,18 @@ def test_answers_render_as_serving_does_with_real_passages_of_training_posts(
         assert others <= set(splits["train"])
 
 
+def test_most_paragraphs_are_asked_for_by_what_they_are_about(made: Any, author: list[Post]) -> None:
+    found, splits, _ = made
+    words = samples.vocabulary([p for p in author if p.id in splits["train"]])
+    answers = [s for s in found if s.task == "answer"]
+    asked = [s.messages[-1].content.rpartition("Answer from these posts: ")[2] for s in answers]
+    named = [
+        any(topic in question for topic in topics(s.completion, words))
+        for s, question in zip(answers, asked, strict=True)
+    ]
+    assert 0.5 < sum(named) / len(named) < 1  # the others by a heading or the title
+
+
 def test_distractors_are_the_nearest_of_other_posts(post: Make, embedder: Any) -> None:
     posts = [post(n) for n in range(30)]
     splits, _ = split(posts, share=0.1, minimum=8)
@@ -141,7 +154,7 @@ def test_what_stands_in_a_post_held_out_for_later_is_not_learnt(post: Make, embe
     assert [name for n in (2, 17, 29) for name, ids in splits.items() if posts[n].id in ids] == list(splits)
     assert not [s for s in found if shared in s.completion]
     alone, _, _ = make([*posts[:17], post(17), *posts[18:29], post(29)], embedder)
-    assert {s.task for s in alone if shared in s.completion} == {"write", "rewrite"}
+    assert {s.task for s in alone if shared in s.completion} == {"write", "rewrite", "answer"}
 
 
 def test_too_little_or_too_much_prose_is_no_post_to_write(post: Make, embedder: Any) -> None:
