@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _TELL_S = 30.0  # between lines about one stage
+_RATE_S = 300.0  # that the rate is of: over less, a pause to measure or to save doubled the time left
 
 
 class Bars:
@@ -65,20 +67,25 @@ class Lines:
     def start(self, stage: str, total: int | None = None) -> None:
         """Begin another stage."""
         self._stage, self._total = stage, total
-        self._done = self._told = 0
+        self._done = 0
         self._began = self._told_at = self._clock()
+        self._marks = deque[tuple[float, int]](maxlen=round(_RATE_S / _TELL_S))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count, and tell after each half minute; the time left is by the rate since it was told last."""
+        """Count, and tell after each half minute; the time left is by the rate of the last five."""
         self._done += steps
         now = self._clock()
+        if not self._marks:  # from here on: what a resumed run had done before took none of its time
+            self._marks.append((now, self._done))
         if now - self._told_at < _TELL_S:
             return
         line = f"{self._stage}: {self._done}"
         if self._total is not None:
-            left = (self._total - self._done) * (now - self._told_at) / max(1, self._done - self._told)
+            since, before = self._marks[0] if self._marks[0][0] < now else (self._began, 0)
+            left = (self._total - self._done) * (now - since) / max(1, self._done - before)
             line += f" of {self._total}, {_minutes(now - self._began)} elapsed, eta {_minutes(left)}"
-        self._told, self._told_at = self._done, now
+        self._marks.append((now, self._done))
+        self._told_at = now
         self.say(f"{line}  {note}".rstrip())
 
     def say(self, line: str) -> None:
@@ -118,7 +125,7 @@ def progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console, speed_estimate_period=_RATE_S) as bars:
         shown = Bars(bars)
         yield shown
         shown._finish()

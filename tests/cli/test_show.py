@@ -24,6 +24,29 @@ def test_in_a_file_a_long_stage_tells_now_and_then_where_it_stands() -> None:
     ]
 
 
+def test_neither_what_was_done_before_nor_a_pause_shakes_the_time_left() -> None:
+    now = 0.0
+    told = io.StringIO()
+    lines = Lines(told, lambda: now)
+    lines.start("train", total=2000)
+    lines.advance(500)  # a resumed run
+    for second in range(240):
+        now += 41.0 if second == 180 else 1.0  # a measure on held-out posts
+        lines.advance(5)
+    left = [line.rpartition("eta ")[2] for line in told.getvalue().splitlines()]
+    assert left == ["4:30", "4:00", "3:30", "3:00", "2:30", "2:00", "2:25", "1:46"]
+
+
+def test_a_stage_whose_first_step_is_long_has_a_time_left() -> None:
+    now = 0.0
+    told = io.StringIO()
+    lines = Lines(told, lambda: now)
+    lines.start("embed", total=10)
+    now = 60.0
+    lines.advance(1)
+    assert told.getvalue() == "embed: 1 of 10, 1:00 elapsed, eta 9:00\n"
+
+
 def test_a_short_stage_and_one_without_an_end_say_no_more_than_is_known() -> None:
     now = 0.0
     told = io.StringIO()
