@@ -6,11 +6,11 @@ headings. The form is chosen by a hash, so it is always the same.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Container, Sequence
 
 from llm_twin.feature.notes import STOP_WORDS
+from llm_twin.feature.targets import number
 
 _ABOUT = (
     "What do you say about {0}?",
@@ -84,7 +84,7 @@ def question(title: str, heading: str, key: str, vocabulary: Container[str] = fr
         forms = quoted
     else:
         subject = _inner(subject, vocabulary)
-    return forms[_number(key) % len(forms)].format(subject, title.strip())
+    return forms[number(f"question:{key}") % len(forms)].format(subject, title.strip())
 
 
 def about(topics: Sequence[str], key: str) -> str:
@@ -94,15 +94,11 @@ def about(topics: Sequence[str], key: str) -> str:
     """
     if not topics:
         raise ValueError("a question needs something to ask about")
-    number = _number(key)
-    forms = _TOPICS if len(topics) > 1 and number % 3 else _TOPIC
-    first = number // 3 % len(topics)
+    chosen = number(f"question:{key}")
+    forms = _TOPICS if len(topics) > 1 and chosen % 3 else _TOPIC
+    first = chosen // 3 % len(topics)
     asked = [*topics[first:], *topics[:first]][:2]
-    return forms[number // 9 % len(forms)].format(*asked)
-
-
-def _number(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"question:{key}".encode()).digest()[:8], "big")
+    return forms[chosen // 9 % len(forms)].format(*asked)
 
 
 def _may_be_sentence(subject: str) -> bool:

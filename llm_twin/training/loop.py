@@ -140,8 +140,9 @@ def run(
     steps = plan(examples, planned, config.batch_tokens, config.sequence_tokens, config.seed)
     parameters = config.model_dump(mode="json")
     known = [features.manifest.content_id, base.id, parameters, plan_id(steps), threads, package_versions()]
-    state = earlier or State(fingerprint=digest(known), planned=planned)
-    if state.fingerprint != digest(known):
+    fingerprint = digest(known)
+    state = earlier or State(fingerprint=fingerprint, planned=planned)
+    if state.fingerprint != fingerprint:
         raise MismatchError(
             f"The interrupted run in {run_dir} had other features, settings, packages, threads or steps",
             "Start anew without --resume",
