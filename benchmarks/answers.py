@@ -50,7 +50,7 @@ def measure(options: argparse.Namespace) -> Measured:
 
 
 def figures(writer: Writer, questions: list[Question]) -> dict[str, float]:
-    sampling = replace(writer.sampling, max_tokens=TOKENS)
+    sampling = replace(writer.answer_sampling, max_tokens=TOKENS)
     said = [(q, writer.ask(q.question, sampling=sampling).finish()) for q in questions]
     answers = [(q, answer) for q, answer in said if not answer.refused]
     count = len(answers)

@@ -205,7 +205,12 @@ class Generation(Section):
     temperature: float = Field(0.7, ge=0, le=2)
     top_p: float = Field(0.9, gt=0, le=1)
     min_p: float = Field(0.05, ge=0, le=1)
-    repeat_penalty: float = Field(1.1, ge=1, le=2)
+    repeat_penalty: float = Field(
+        1.1,
+        ge=1,
+        le=2,
+        description="For the last words once more in a text that is written; answers have none.",
+    )
     seed: int = 0
 
 

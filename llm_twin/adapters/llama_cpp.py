@@ -24,8 +24,9 @@ DEBUG = "LLM_TWIN_DEBUG"
 # Requests that are generated side by side, batched where they ask for the same adapter; further ones wait
 # their turn.
 SLOTS = 2
-# Tokens back from the end that the repeat penalty looks at: llama.cpp's default.
+# Tokens back from the end that the rules against repeating look at: llama.cpp's default.
 REPEAT_WINDOW = 64
+_BANNED = 100.0  # taken from a logit, it leaves nothing of any probability
 _QUIET, _CHATTY = -1, 3  # llama.cpp's log thresholds: nothing at all, and its own default
 
 Request = dict[str, Any]
@@ -63,12 +64,13 @@ class LlamaCppEngine:
             "lora": self._scales(model),
             "stream": True,
             "n_predict": min(sampling.max_tokens, room),
-            "samplers": ["penalties", "top_p", "min_p", "temperature"],
+            "samplers": ["penalties", "dry", "top_p", "min_p", "temperature"],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "min_p": sampling.min_p,
             "repeat_penalty": sampling.repeat_penalty,
             "repeat_last_n": REPEAT_WINDOW,
+            **_longest_repeat(sampling.longest_repeat),
             "seed": sampling.seed % 0xFFFFFFFF,  # the largest value means "random" to llama.cpp
             "stop": [s for s in sampling.stop if s],
             "timings_per_token": True,  # brings the number of tokens with each piece
@@ -135,6 +137,22 @@ class LlamaCppEngine:
                     yield Piece(text, int(chunk["timings"]["predicted_n"]))
         finally:
             stopped.set()
+
+
+def _longest_repeat(tokens: int) -> Request:
+    """llama.cpp's DRY as a plain ban on what would repeat more than so many tokens in a row.
+
+    DRY lets a run begin anew at a breaker, and wants one: a control token, which no text holds.
+    """
+    if not tokens:
+        return {}
+    return {
+        "dry_multiplier": _BANNED,
+        "dry_base": 1.0,
+        "dry_allowed_length": tokens,
+        "dry_penalty_last_n": REPEAT_WINDOW,
+        "dry_sequence_breakers": ["<|im_end|>"],
+    }
 
 
 def check_request(engine: Any, prompt: Sequence[int], model: str) -> None:

@@ -111,8 +111,8 @@ def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) ->
     """The next token from `logits` [vocabulary], by llama.cpp's rules in llama.cpp's order.
 
     `recent` are the tokens that the repeat penalty applies to (Keskar et al. 2019, arXiv:1909.05858:
-    positive logits are divided, negative ones multiplied). min-p keeps what is at least min_p times as
-    likely as the best (Nguyen et al. 2024, arXiv:2407.01082).
+    positive logits are divided, negative ones multiplied), and among which longer runs are looked for. min-p
+    keeps what is at least min_p times as likely as the best (Nguyen et al. 2024, arXiv:2407.01082).
     """
     import torch
 
@@ -123,6 +123,9 @@ def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) ->
         logits[seen] = torch.where(
             found > 0, found / sampling.repeat_penalty, found * sampling.repeat_penalty
         )
+    if sampling.longest_repeat and (banned := longer_runs(recent, sampling.longest_repeat)):
+        logits = logits.clone()
+        logits[banned] = -torch.inf
     if sampling.temperature <= 0:
         return int(logits.argmax())
     kept, order = logits.sort(descending=True, stable=True)
@@ -134,6 +137,13 @@ def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) ->
     keep[0] = True
     weights = (kept[keep] / sampling.temperature).softmax(-1)
     return int(order[keep][torch.multinomial(weights, 1, generator=draw)])
+
+
+def longer_runs(recent: Sequence[int], longest: int) -> list[int]:
+    """The tokens that would make the last `longest` tokens a longer run that was said before in `recent`."""
+    ids = list(recent)
+    tail = ids[-longest:]
+    return sorted({ids[at + longest] for at in range(len(ids) - longest) if ids[at : at + longest] == tail})
 
 
 def visible(text: str, stops: Sequence[str]) -> tuple[int, bool]:

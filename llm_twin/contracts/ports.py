@@ -178,13 +178,21 @@ class ChatTokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. temperature 0 is greedy; `max_tokens` bounds the text; `stop` strings end it."""
+    """How tokens are chosen.
+
+    Attributes:
+        max_tokens: bound of the text, which `stop` strings end before.
+        temperature: 0 is greedy.
+        repeat_penalty: on each of the last tokens, prompt included; 1 is none.
+        longest_repeat: of the last tokens, how many in a row may be said once more; 0 is any number.
+    """
 
     max_tokens: int = 320
     temperature: float = 0.7
     top_p: float = 0.9
     min_p: float = 0.05
     repeat_penalty: float = 1.1
+    longest_repeat: int = 0
     seed: int = 0
     stop: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from llm_twin.config import Config
@@ -17,6 +18,10 @@ from llm_twin.inference.refusal import refusal
 from llm_twin.inference.reply import Clock, Reply, Tally, generate
 from llm_twin.inference.retrieve import Retriever
 from llm_twin.inference.words import points, sentences
+
+# Tokens in a row that an answer may say again. Of the sample author's own tokens 2 in 10,000 would repeat a
+# longer run within the 64 before them (10 a run of five tokens); a model that goes round in circles does.
+_LONGEST_REPEAT = 6
 
 
 class Writer:
@@ -57,7 +62,7 @@ class Writer:
 
     @property
     def sampling(self) -> Sampling:
-        """How text is made unless a call says otherwise: the configuration's values."""
+        """How texts are written unless a call says otherwise: the configuration's values."""
         given = self.config.generation
         return Sampling(
             max_tokens=given.max_tokens,
@@ -67,6 +72,15 @@ class Writer:
             repeat_penalty=given.repeat_penalty,
             seed=given.seed,
         )
+
+    @property
+    def answer_sampling(self) -> Sampling:
+        """How answers are made: the same, but single words may be repeated, and only long runs may not.
+
+        The question stands right before the answer. With a penalty on its words, and on those of a passage
+        once they are said, half as many answers hold what was asked for (docs/log.md).
+        """
+        return replace(self.sampling, repeat_penalty=1.0, longest_repeat=_LONGEST_REPEAT)
 
     @property
     def context(self) -> int:
@@ -81,7 +95,7 @@ class Writer:
         """
         if not question.strip():
             raise TwinError("The question is empty", "Ask something")
-        clock, tally, sampling = Clock(), Tally(), sampling or self.sampling
+        clock, tally, sampling = Clock(), Tally(), sampling or self.answer_sampling
         query = search_text(question, history)
         self.retriever.vector(query)
         clock.mark("embed")
@@ -92,6 +106,7 @@ class Writer:
             text = refusal(question, hits[0] if hits else None)
             return Reply(iter((text,)), self.model, self.features.name, clock, tally, refused=True)
         prompt = answering(question, hits, history, self.author, self.tokenizer, self._budget(sampling))
+        sampling = replace(sampling, stop=(*sampling.stop, prompts.ATTRIBUTION))
         return self._reply((prompt,), clock, tally, sampling)
 
     def write(

@@ -16,7 +16,7 @@ import pytest
 from llm_twin.adapters.base_model import PACKAGED, BaseModel, HFChatTokenizer, load_model, resolve_base
 from llm_twin.adapters.gguf_adapter import convert
 from llm_twin.adapters.llama_cpp import LlamaCppEngine
-from llm_twin.adapters.transformers_engine import TransformersEngine, choose, visible
+from llm_twin.adapters.transformers_engine import TransformersEngine, choose, longer_runs, visible
 from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import Engine, Sampling
 from llm_twin.errors import EngineError, VersionNotFound
@@ -338,6 +338,32 @@ def test_the_penalty_means_the_same_in_llama_cpp(
     for engine in (llama, torch_engine):
         assert said(engine, ids, plain) == " blue"
     assert said(llama, ids, hard) == said(torch_engine, ids, hard) != " blue"
+
+
+def test_a_run_is_said_once_more_up_to_its_longest() -> None:
+    import torch
+
+    said = (1, 2, 3, 4, 1, 2, 3, 5, 1, 2, 3)
+    assert longer_runs(said, 3) == [4, 5]
+    assert longer_runs(said, 4) == longer_runs((1, 2), 3) == longer_runs((), 3) == []
+    found, draw = torch.tensor([0.0, 0.0, 0.0, 2.0, 5.0, 4.0]), torch.Generator()
+    for longest, token in ((0, 4), (3, 3), (4, 4)):
+        assert (
+            choose(found, said, Sampling(temperature=0, repeat_penalty=1, longest_repeat=longest), draw)
+            == token
+        )
+
+
+def test_the_longest_repeat_means_the_same_in_llama_cpp(
+    llama: LlamaCppEngine, torch_engine: TransformersEngine, tokenizer: HFChatTokenizer
+) -> None:
+    ids = tokenizer.encode("red green blue red green blue red green blue red green")
+    for engine in (llama, torch_engine):
+        found = [
+            said(engine, ids, Sampling(max_tokens=1, temperature=0, repeat_penalty=1, longest_repeat=n))
+            for n in (0, 3, 7, 8, 60)
+        ]
+        assert [word == " blue" for word in found] == [True, False, False, True, True], engine.name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 
 from llm_twin.contracts import prompts
-from llm_twin.contracts.prose import join, prose
+from llm_twin.contracts.prose import blocks, join, prose
 from llm_twin.contracts.records import Chunk, Post, Sample
 from llm_twin.feature import samples
 from llm_twin.feature.chunk import chunk
 from llm_twin.feature.notes import topics
 from llm_twin.feature.split import split
+from llm_twin.feature.targets import openings
 
 Make = Callable[..., Post]
 TASKS = ("write", "rewrite", "answer")
@@ -74,14 +76,13 @@ def test_answers_render_as_serving_does_with_real_passages_of_training_posts(
 ) -> None:
     found, splits, chunks = made
     by_id = {p.id: p for p in author}
+
+    def rendered(c: Chunk) -> str:
+        return f'{c.text}\n(from "{by_id[c.post_id].title}", {by_id[c.post_id].published_at})\n\n'
+
     for sample in (s for s in found if s.task == "answer"):
         body = sample.messages[-1].content
-        shown = [
-            (body.index(passage), c)
-            for c in chunks
-            if (passage := f"{by_id[c.post_id].title} ({by_id[c.post_id].published_at})\n{c.text}\n\n")
-            in body
-        ]
+        shown = [(body.index(rendered(c)), c) for c in chunks if rendered(c) in body]
         shown.sort(key=lambda pair: pair[0])
         passages = [
             prompts.Passage(by_id[c.post_id].title, by_id[c.post_id].published_at, c.text) for _, c in shown
@@ -107,6 +108,24 @@ def test_most_paragraphs_are_asked_for_by_what_they_are_about(made: Any, author:
     assert 0.5 < sum(named) / len(named) < 1  # the others by a heading or the title
 
 
+def test_an_answer_to_the_point_begins_with_the_sentence_that_is_asked_for(
+    made: Any, author: list[Post]
+) -> None:
+    found, splits, _ = made
+    by_id = {p.id: p for p in author}
+    words = samples.vocabulary([p for p in author if p.id in splits["train"]])
+    inside = 0
+    for sample in (s for s in found if s.task == "answer"):
+        markdown, (start, end) = by_id[sample.post_id].markdown, sample.spans[0]
+        block = next(b for b in blocks(markdown) if b.end == end)
+        asked = sample.messages[-1].content.rpartition("Answer from these posts: ")[2]
+        opening = dict(openings(markdown, (block.start, end)))[start]
+        inside += start > block.start
+        if start > block.start:
+            assert any(topic in asked for topic in topics(markdown[start:opening], words))
+    assert inside > 0
+
+
 def test_distractors_are_the_nearest_of_other_posts(post: Make, embedder: Any) -> None:
     posts = [post(n) for n in range(30)]
     splits, _ = split(posts, share=0.1, minimum=8)
@@ -116,8 +135,7 @@ def test_distractors_are_the_nearest_of_other_posts(post: Make, embedder: Any) -
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     found = samples.build(posts, splits, chunks, vectors, "N", ("answer",))
     middle = next(s for s in found if s.post_id == posts[5].id)
-    titles = [line[4:] for line in middle.messages[-1].content.splitlines() if line.startswith("[")]
-    near = {t.split(" (")[0] for t in titles}
+    near = set(re.findall(r'^\(from "(.+)", ', middle.messages[-1].content, re.MULTILINE))
     assert near <= {f"Lock number {n}" for n in (3, 4, 5, 6, 7)}
     assert f"Lock number {5}" in near
 

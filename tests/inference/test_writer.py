@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from doubles import AUTHOR, ByteTokenizer, ExactIndex, HashEmbedder, ScriptedEngine, seal
@@ -36,15 +37,29 @@ def test_an_answer_names_everything_it_came_from(
     assert engine.requests[0][1] == "v3"
 
 
-def test_the_prompt_holds_the_passages_under_the_numbers_of_the_citations(
+def test_the_prompt_holds_the_passages_of_the_citations_in_their_order(
     writer: Writer, engine: ScriptedEngine
 ) -> None:
     answer = writer.ask(ANSWERED).finish()
     prompt = ByteTokenizer().decode(engine.requests[0][0])
-    for c in answer.citations:
-        assert f"[{c.number}] {c.title}" in prompt
-        assert c.text in prompt
+    places = [prompt.index(f'{c.text}\n(from "{c.title}", 2') for c in answer.citations]
+    assert places == sorted(places)
+    assert [c.number for c in answer.citations] == list(range(1, len(places) + 1))
     assert AUTHOR in prompt
+
+
+def test_an_answer_ends_where_it_would_name_a_source_itself(writer: Writer, engine: ScriptedEngine) -> None:
+    writer.ask(ANSWERED, sampling=replace(writer.sampling, stop=("END",))).finish()
+    assert engine.requests[0][2].stop == ("END", prompts.ATTRIBUTION)
+
+
+def test_an_answer_may_repeat_words_but_not_go_round_in_circles(
+    writer: Writer, engine: ScriptedEngine
+) -> None:
+    writer.ask(ANSWERED).finish()
+    writer.write("The brass kettle").finish()
+    used = [sampling for _, _, sampling in engine.requests]
+    assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.0, 6), (1.1, 0)]
 
 
 def test_nonsense_is_refused_without_asking_a_model(writer: Writer, engine: ScriptedEngine) -> None:
