@@ -1,10 +1,11 @@
 """What the twin says when it is asked: the sample author's 60 questions, before the base and the twin.
 
-Of the answers that are no refusals: how many begin with a list, or with the heading that a passage has in the
-prompt, as no post of the author does; the share of their content words that stand in the passages before the
-model (`grounded`); and of the content words of the true answer, the share that they hold (`answered`; `shown`
-is the share that the passages hold, which no answer exceeds but by chance). Both see the same passages, and
-say at most 60 tokens. A workspace is one that `llm-twin demo` made; without one, the demo is told first.
+Of the answers that are no refusals, three draws a question: the share that begins with a list, or with a
+passage's title or date, as no post of the author does; of their content words, the share that stands in the
+passages before the model (`grounded`); and of the content words of the true answer, the share that they hold
+(`answered`; `shown` is the share that the passages hold, which no answer exceeds but by chance). Each with
+its 95 % interval, by bootstrap over the questions. Both see the same passages, and say at most 60 tokens.
+A workspace is one that `llm-twin demo` made; without one, the demo is told first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from demo import QUICK
 from machine import Measured, run
 
@@ -26,8 +29,11 @@ from llm_twin.inference.writer import Writer
 from llm_twin.sample import Question
 
 TOKENS = 60
+DRAWS = 3  # the share `answered` of one draw differs from another's by a half
+RESAMPLES = 2000
+SHARES = ("begin_with_a_list", "begin_with_a_source", "grounded", "answered", "shown")
 LIST = re.compile(r"\W*\d{1,2}[.)]\s|[-*•] |\[")
-DATED = re.compile(r"\((19|20)\d\d-\d\d-\d\d\)")
+DATED = re.compile(r"\b(19|20)\d\d-\d\d-\d\d\)")
 
 
 def main() -> None:
@@ -49,25 +55,45 @@ def measure(options: argparse.Namespace) -> Measured:
     return Measured(own, {"base": base}, {})
 
 
-def figures(writer: Writer, questions: list[Question]) -> dict[str, float]:
-    sampling = replace(writer.answer_sampling, max_tokens=TOKENS)
-    said = [(q, writer.ask(q.question, sampling=sampling).finish()) for q in questions]
-    answers = [(q, answer) for q, answer in said if not answer.refused]
-    count = len(answers)
-    return {
-        "questions": len(questions),
-        "refused": len(questions) - count,
-        "begin_with_a_list": sum(bool(LIST.match(answer.text)) for _, answer in answers),
-        "begin_with_a_heading": sum(begins_with_a_heading(answer) for _, answer in answers),
-        "grounded": round(sum(share(a.text, passages(a)) for _, a in answers) / count, 3),
-        "answered": round(sum(share(q.answer_span, a.text) for q, a in answers) / count, 3),
-        "shown": round(sum(share(q.answer_span, passages(a)) for q, a in answers) / count, 3),
+def figures(writer: Writer, questions: list[Question]) -> dict[str, Any]:
+    said = [(question, answers(writer, question)) for question in questions]
+    shares = np.array([measured(question, found) for question, found in said if found])
+    drawn = np.random.default_rng(0).integers(len(shares), size=(RESAMPLES, len(shares)))
+    low, high = np.percentile(shares[drawn].mean(axis=1), [2.5, 97.5], axis=0)
+    rows = zip(SHARES, shares.mean(axis=0), low, high, strict=True)
+    return {"questions": len(questions), "refused": len(questions) - len(shares)} | {
+        name: [round(float(value), 3) for value in values] for name, *values in rows
     }
 
 
-def begins_with_a_heading(answer: Answer) -> bool:
+def answers(writer: Writer, question: Question) -> list[Answer]:
+    """The draws; none where the question is refused, which no draw changes."""
+    sampling = replace(writer.answer_sampling, max_tokens=TOKENS)
+    drawn = (replace(sampling, seed=seed) for seed in range(DRAWS))
+    found = [writer.ask(question.question, sampling=sampling).finish() for sampling in drawn]
+    return [] if found[0].refused else found
+
+
+def measured(question: Question, found: list[Answer]) -> list[float]:
+    """The means of the answers to one question, in the order of SHARES."""
+    values = [
+        (
+            bool(LIST.match(answer.text)),
+            begins_with_a_source(answer),
+            share(answer.text, passages(answer)),
+            share(question.answer_span, answer.text),
+            share(question.answer_span, passages(answer)),
+        )
+        for answer in found
+    ]
+    return [float(np.mean(column)) for column in zip(*values, strict=True)]
+
+
+def begins_with_a_source(answer: Answer) -> bool:
     first = answer.text.partition("\n")[0]
-    return bool(DATED.search(first)) or any(first.startswith(cited.title) for cited in answer.citations)
+    return bool(DATED.search(first)) or any(
+        first.startswith((cited.title, f'(from "{cited.title}')) for cited in answer.citations
+    )
 
 
 def passages(answer: Answer) -> str:

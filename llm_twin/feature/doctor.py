@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from llm_twin.contracts import prompts
 from llm_twin.contracts.prose import PROSE, blocks, join
-from llm_twin.contracts.records import Sample, Span, Split, Task
+from llm_twin.contracts.records import Sample, Split, Task
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.dedup import text_hash
 from llm_twin.feature.drafts import refusal
@@ -15,7 +15,7 @@ from llm_twin.feature.near import related
 from llm_twin.feature.quoted import overlaps, quoted
 from llm_twin.feature.samples import most, vocabulary
 from llm_twin.feature.style import shifted
-from llm_twin.feature.targets import TASK_WORDS, openings
+from llm_twin.feature.targets import TASK_WORDS
 
 # Share of the samples that the posts can give, which must be there. Every title makes one; of the paragraphs
 # some say too little to be noted or asked about (of three authors' notes, 98 % and more make one).
@@ -53,27 +53,14 @@ def _not_the_source(version: FeatureVersion) -> Iterable[str]:
 
 
 def _cut(version: FeatureVersion) -> Iterable[str]:
-    """A target that ends inside a paragraph teaches to stop there; to begin there only an answer may."""
+    """A target that begins or ends inside a paragraph teaches to stop there."""
     whole = {
         post.id: {(block.start, block.end) for block in blocks(post.markdown)}
         for post in version.posts.values()
     }
-    bad = [
-        s.id
-        for s in version.samples
-        if not set(s.spans) <= whole.get(s.post_id, set()) | _answers(version, s)
-    ]
+    bad = [s.id for s in version.samples if not set(s.spans) <= whole.get(s.post_id, set())]
     if bad:
         yield f"{len(bad)} completions begin or end inside a paragraph ({_some(bad)})"
-
-
-def _answers(version: FeatureVersion, sample: Sample) -> set[Span]:
-    """What an answer may be that ends where this sample does."""
-    post = version.posts.get(sample.post_id)
-    if sample.task != "answer" or post is None:
-        return set()
-    last = [(b.start, b.end) for b in blocks(post.markdown) if b.end == sample.spans[-1][1]]
-    return {(at, end) for start, end in last for at, _ in openings(post.markdown, (start, end))}
 
 
 def _continued(version: FeatureVersion) -> Iterable[str]:

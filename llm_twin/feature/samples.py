@@ -2,8 +2,7 @@
 
 Five tasks. write: a post from its title. outline: a post from its title and an outline. continue: what
 follows in a post. rewrite: a paragraph from plain notes, which teaches the voice, or from a draft of a local
-model. answer: a paragraph, or what follows in it from a sentence on, from a
-question and passages, among them the one that holds it. Nothing is drawn at
+model. answer: a paragraph from a question and passages, among them the one that holds it. Nothing is drawn at
 random: what looks like chance is a hash of ids, so the same posts give the same samples. `feature.targets`
 says which words of a post may be learnt.
 """
@@ -24,17 +23,7 @@ from llm_twin.contracts.records import Chunk, Message, Origin, Post, Sample, Spa
 from llm_twin.feature.notes import facts, notes, topics, wordy
 from llm_twin.feature.outline import outline
 from llm_twin.feature.questions import about, question
-from llm_twin.feature.targets import (
-    Paragraph,
-    Source,
-    answering,
-    continued,
-    number,
-    openings,
-    sources,
-    spans,
-    written,
-)
+from llm_twin.feature.targets import Paragraph, Source, answering, continued, number, sources, spans, written
 
 _PASSAGES = (2, 4)
 _GOLD = 2  # chunks of the paragraph's own post that are shown at most
@@ -187,31 +176,28 @@ def _answer(source: Source, split: Split, author: str, library: _Library) -> Ite
     post = source.post
     for paragraph in answering(source):
         key = f"{post.id}:{paragraph.span[0]}"
-        for asked, answer in _asked(post, paragraph, key, library.vocabulary):
-            passages = _passages(post, answer, key, library)
-            yield _sample(post, split, "answer", prompts.answer(author, asked, passages), [answer])
+        asked = _asked(post, paragraph, key, library.vocabulary)
+        if asked:
+            passages = _passages(post, paragraph, key, library)
+            yield _sample(post, split, "answer", prompts.answer(author, asked, passages), [paragraph.span])
 
 
-def _asked(post: Post, paragraph: Paragraph, key: str, words: frozenset[str]) -> Iterator[tuple[str, Span]]:
-    """A question and its answer, or nothing where the paragraph says nothing to ask about.
+def _asked(post: Post, paragraph: Paragraph, key: str, words: frozenset[str]) -> str | None:
+    """What the paragraph answers.
 
-    Of the paragraphs that lead a section, half are asked for by its heading or the post's title. Of all
-    others one sentence is, by its topics, and the answer begins with it: to the point, and not where the
-    author came to it.
+    Of those that lead a section, half are asked for by its heading or the post's title, all others by their
+    own topics.
     """
     headed = paragraph.leads and wordy(paragraph.heading or post.title)
-    sentences = openings(post.markdown, paragraph.span)
-    found = [(at, named) for at, end in sentences if (named := topics(post.markdown[at:end], words))]
+    found = topics(paragraph.text, words)
     if headed and (not found or number(f"{key}:headed") % 2):
-        yield question(post.title, paragraph.heading, key, words), paragraph.span
-    elif found:
-        at, named = found[number(f"{key}:sentence") % len(found)]
-        yield about(named, key), (at, paragraph.span[1])
+        return question(post.title, paragraph.heading, key, words)
+    return about(found, key) if found else None
 
 
-def _passages(post: Post, answer: Span, key: str, library: _Library) -> list[prompts.Passage]:
-    """The chunks that hold the answer, and the nearest ones of other training posts, ordered by hash."""
-    start, end = answer
+def _passages(post: Post, paragraph: Paragraph, key: str, library: _Library) -> list[prompts.Passage]:
+    """The chunks that hold the paragraph, and the nearest ones of other training posts, ordered by hash."""
+    start, end = paragraph.span
     own = [(min(c.end, end) - max(c.start, start), -c.ordinal, c, row) for c, row in library.chunks[post.id]]
     gold = sorted((entry for entry in own if entry[0] > 0), reverse=True)[:_GOLD]
     wanted = max(_PASSAGES[0] + number(key) % (_PASSAGES[1] - _PASSAGES[0] + 1), len(gold) + 1)

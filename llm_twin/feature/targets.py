@@ -7,7 +7,6 @@ out for later.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,9 +33,6 @@ TASK_WORDS: Mapping[Task, tuple[int, int]] = {
 }
 ANSWERS_A_POST = 6
 _LEAST_CONTEXT = 30  # words that a text to be continued has at least
-_LEAST_OPENING = 8  # words of the sentences that an answer begins with: fewer say little of what it is about
-# Between sentences, as far as can be told without a list of abbreviations: before a full stop a longer word.
-_NEXT_SENTENCE = re.compile(r"""(?:\w{4}\.|[!?…])["'”’)\]*_]*\s+(?=["'“‘(*_\[]*[A-Z0-9])""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +96,6 @@ def answering(source: Source) -> list[Paragraph]:
     return sorted(drawn[:ANSWERS_A_POST], key=lambda p: p.span)
 
 
-def openings(markdown: str, paragraph: Span) -> list[Span]:
-    """The sentences that an answer may begin with which ends with the paragraph; short ones with the next.
-
-    Of what follows there is enough for a target, and before it no emphasis, quotation or link is left open.
-    """
-    start, end = paragraph
-    starts = [start, *(match.end() for match in _NEXT_SENTENCE.finditer(markdown, start, end))]
-    found: list[Span] = []
-    for place, at in enumerate(starts):
-        if len(markdown[at:end].split()) >= PARAGRAPH_WORDS[0] and not _left_open(markdown[start:at]):
-            ends = (later for later in (*starts[place + 1 :], end) if _says_enough(markdown[at:later]))
-            found.append((at, next(ends, end)))
-    return found
-
-
 def continued(source: Source) -> Cut | None:
     """The one place where the post is continued, or None where it is too short for that.
 
@@ -162,16 +143,6 @@ def _source(post: Post, later: Container[str]) -> Source:
                 found.append(Paragraph(span, join(post.markdown, [span]), heading, leads))
                 leads = False
     return Source(post, kept, found)
-
-
-def _left_open(before: str) -> bool:
-    return any(before.count(mark) % 2 for mark in '*_`"') or any(
-        before.count(opening) != before.count(closing) for opening, closing in ("[]", "()", "“”")
-    )
-
-
-def _says_enough(text: str) -> bool:
-    return len(text.split()) >= _LEAST_OPENING
 
 
 def _repeated(text: str, later: Container[str]) -> bool:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from llm_twin.contracts import prompts
-from llm_twin.contracts.prose import blocks, join, prose
+from llm_twin.contracts.prose import join, prose
 from llm_twin.contracts.records import Chunk, Post, Sample
 from llm_twin.feature import samples
 from llm_twin.feature.chunk import chunk
 from llm_twin.feature.notes import topics
 from llm_twin.feature.split import split
-from llm_twin.feature.targets import openings
 
 Make = Callable[..., Post]
 TASKS = ("write", "rewrite", "answer")
@@ -106,24 +105,6 @@ def test_most_paragraphs_are_asked_for_by_what_they_are_about(made: Any, author:
         for s, question in zip(answers, asked, strict=True)
     ]
     assert 0.5 < sum(named) / len(named) < 1  # the others by a heading or the title
-
-
-def test_an_answer_to_the_point_begins_with_the_sentence_that_is_asked_for(
-    made: Any, author: list[Post]
-) -> None:
-    found, splits, _ = made
-    by_id = {p.id: p for p in author}
-    words = samples.vocabulary([p for p in author if p.id in splits["train"]])
-    inside = 0
-    for sample in (s for s in found if s.task == "answer"):
-        markdown, (start, end) = by_id[sample.post_id].markdown, sample.spans[0]
-        block = next(b for b in blocks(markdown) if b.end == end)
-        asked = sample.messages[-1].content.rpartition("Answer from these posts: ")[2]
-        opening = dict(openings(markdown, (block.start, end)))[start]
-        inside += start > block.start
-        if start > block.start:
-            assert any(topic in asked for topic in topics(markdown[start:opening], words))
-    assert inside > 0
 
 
 def test_distractors_are_the_nearest_of_other_posts(post: Make, embedder: Any) -> None:

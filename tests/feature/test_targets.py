@@ -1,4 +1,4 @@
-"""Where a post is continued, and with which sentences of a paragraph an answer may begin."""
+"""Where a post is continued: whole runs of the author's own blocks, and one place a post."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llm_twin.contracts.prose import join
 from llm_twin.contracts.records import Post
-from llm_twin.feature.targets import Cut, Source, continued, openings, sources
+from llm_twin.feature.targets import Cut, Source, continued, sources
 
 Make = Callable[..., Post]
 
@@ -73,34 +73,3 @@ def test_what_a_sample_of_the_whole_post_cannot_hold_is_continued_first(post: Ma
 def test_one_post_is_always_cut_at_one_place(post: Make) -> None:
     text = "\n\n".join(words(name, 60) for name in "abcdef")
     assert cut(post(7, text)) == cut(post(7, text))
-
-
-def begun(text: str) -> list[str]:
-    return [text[start:end] for start, end in openings(text, (0, len(text)))]
-
-
-def test_an_answer_begins_with_a_sentence_that_enough_follows() -> None:
-    first, second = "The water rose in the night, I wrote it down.", "Nobody came to look at it until March."
-    rest = f"Then {words('a', 30)} later."
-    assert begun(f"{first} {second} {rest}") == [first + " ", second + " ", rest]
-    assert begun(f"{first} {second}") == [], "a target has 30 words"
-    assert begun(f"{rest} {first} {second}") == [rest + " "], "after it too few follow"
-
-
-def test_a_short_sentence_is_read_with_the_next() -> None:
-    rest = f"Then {words('a', 30)} later."
-    assert begun(f"It rained. {rest} {rest}")[0] == f"It rained. {rest} "
-
-
-def test_no_answer_begins_after_an_abbreviation_or_within_a_mark() -> None:
-    rest = f"Pell came up to the gates, {words('a', 30)}."
-    for text in (
-        f"In the morning old Mr. {rest}",
-        f'She said to me, "Shut them first. {rest}"',
-        f"She said to me, “Shut them first. {rest}”",
-        f"It was *shut at first. {rest}*",
-        f"It was (shut at first. {rest})",
-        f"See [the shut gates. {rest}](https://quill.example/gates)",
-        f"Run `gate --shut first. {rest}`",
-    ):
-        assert [place for place, _ in openings(text, (0, len(text)))] == [0], text
