@@ -68,7 +68,7 @@ def figures(writer: Writer, questions: list[Question]) -> dict[str, Any]:
 
 def answers(writer: Writer, question: Question) -> list[Answer]:
     """The draws; none where the question is refused, which no draw changes."""
-    sampling = replace(writer.answer_sampling, max_tokens=TOKENS)
+    sampling = replace(writer.grounded_sampling, max_tokens=TOKENS)
     drawn = (replace(sampling, seed=seed) for seed in range(DRAWS))
     found = [writer.ask(question.question, sampling=sampling).finish() for sampling in drawn]
     return [] if found[0].refused else found

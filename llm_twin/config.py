@@ -209,7 +209,7 @@ class Generation(Section):
         1.1,
         ge=1,
         le=2,
-        description="For the last words once more in a text that is written; answers have none.",
+        description="On the last words of a written text; answers and rewritten texts have none.",
     )
     seed: int = 0
 

@@ -53,13 +53,14 @@ def test_an_answer_ends_where_it_would_name_a_source_itself(writer: Writer, engi
     assert engine.requests[0][2].stop == ("END", prompts.ATTRIBUTION)
 
 
-def test_an_answer_may_repeat_words_but_not_go_round_in_circles(
+def test_what_keeps_to_given_words_may_repeat_them_but_not_go_round_in_circles(
     writer: Writer, engine: ScriptedEngine
 ) -> None:
     writer.ask(ANSWERED).finish()
     writer.write("The brass kettle").finish()
+    writer.rewrite("The kettle leaks.").finish()
     used = [sampling for _, _, sampling in engine.requests]
-    assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.0, 6), (1.1, 0)]
+    assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.0, 5), (1.1, 0), (1.0, 5)]
 
 
 def test_nonsense_is_refused_without_asking_a_model(writer: Writer, engine: ScriptedEngine) -> None:
