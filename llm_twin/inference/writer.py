@@ -19,9 +19,9 @@ from llm_twin.inference.reply import Clock, Reply, Tally, generate
 from llm_twin.inference.retrieve import Retriever
 from llm_twin.inference.words import points, sentences
 
-# Tokens in a row that may be said again. Of the sample author's own tokens 3 in 10,000 go on with a longer run
-# that stands within the 64 before them, and 10 with one of more than four; a model that goes round in circles
-# does so at once.
+# Tokens in a row that may be said again. Of the sample author's own tokens 3 in 10,000 go on with a longer
+# run that stands within the 64 before them, and 10 with one of more than four; a model that goes round in
+# circles does so at once.
 _LONGEST_REPEAT = 5
 
 
