@@ -1,11 +1,16 @@
-"""What the twin says when it is asked: the sample author's 60 questions, before the base and the twin.
+"""What the twin says when it is asked, or given notes: the sample author's, before the base and the twin.
 
-Of the answers that are no refusals, three draws a question: the share that begins with a list, or with a
-passage's title or date, as no post of the author does; of their content words, the share that stands in the
-passages before the model (`grounded`); and of the content words of the true answer, the share that they hold
-(`answered`; `shown` is the share that the passages hold, which no answer exceeds but by chance). Each with
-its 95 % interval, by bootstrap over the questions. Both see the same passages, and say at most 60 tokens.
-A workspace is one that `llm-twin demo` made; without one, the demo is told first.
+Of the answers to 60 questions that are no refusals, three draws each: the share that begins with a list, or
+with a passage's title or date, as no post of the author does; of their content words, the share that stands
+in the passages before the model (`grounded`); and of the content words of the true answer, the share that
+they hold (`answered`; `shown` is the share that the passages hold, which no answer exceeds but by chance).
+Both see the same passages, and say at most 60 tokens.
+
+Of paragraphs written up from the notes of posts held out for validation: of the notes' names and numbers, the
+share that is kept; and of the paragraph's, the share that the notes do not hold (`invented`).
+
+Each with its 95 % interval, by bootstrap over the questions or notes. A workspace is one that `llm-twin demo`
+made; without one, the demo is told first.
 """
 
 from __future__ import annotations
@@ -22,8 +27,10 @@ from demo import QUICK
 from machine import Measured, run
 
 from llm_twin import Twin, compose, sample
-from llm_twin.contracts.records import Answer
+from llm_twin.contracts.records import Answer, Sample
 from llm_twin.contracts.versions import BASE
+from llm_twin.feature.notes import facts
+from llm_twin.feature.samples import vocabulary
 from llm_twin.inference.words import content_words
 from llm_twin.inference.writer import Writer
 from llm_twin.sample import Question
@@ -31,7 +38,8 @@ from llm_twin.sample import Question
 TOKENS = 60
 DRAWS = 3  # the share `answered` of one draw differs from another's by a half
 RESAMPLES = 2000
-SHARES = ("begin_with_a_list", "begin_with_a_source", "grounded", "answered", "shown")
+ANSWERS = ("begin_with_a_list", "begin_with_a_source", "grounded", "answered", "shown")
+NOTES = ("kept", "invented")
 LIST = re.compile(r"\W*\d{1,2}[.)]\s|[-*•] |\[")
 DATED = re.compile(r"\b(19|20)\d\d-\d\d-\d\d\)")
 
@@ -57,13 +65,25 @@ def measure(options: argparse.Namespace) -> Measured:
 
 def figures(writer: Writer, questions: list[Question]) -> dict[str, Any]:
     said = [(question, answers(writer, question)) for question in questions]
-    shares = np.array([measured(question, found) for question, found in said if found])
-    drawn = np.random.default_rng(0).integers(len(shares), size=(RESAMPLES, len(shares)))
-    low, high = np.percentile(shares[drawn].mean(axis=1), [2.5, 97.5], axis=0)
-    rows = zip(SHARES, shares.mean(axis=0), low, high, strict=True)
-    return {"questions": len(questions), "refused": len(questions) - len(shares)} | {
-        name: [round(float(value), 3) for value in values] for name, *values in rows
+    answered = [measured(question, found) for question, found in said if found]
+    notes = [s for s in writer.features.samples if s.task == "rewrite" and s.split == "validation"]
+    rewritten = [written_up(writer, sample) for sample in notes[: len(questions)]]
+    return {
+        "questions": len(questions),
+        "refused": len(questions) - len(answered),
+        **summed(ANSWERS, answered),
+        "notes": len(rewritten),
+        **summed(NOTES, rewritten),
     }
+
+
+def summed(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, list[float]]:
+    """Of each column its mean, and the bounds of that."""
+    values = np.array(rows)
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5], axis=0)
+    columns = zip(names, values.mean(axis=0), low, high, strict=True)
+    return {name: [round(float(value), 3) for value in found] for name, *found in columns}
 
 
 def answers(writer: Writer, question: Question) -> list[Answer]:
@@ -75,7 +95,7 @@ def answers(writer: Writer, question: Question) -> list[Answer]:
 
 
 def measured(question: Question, found: list[Answer]) -> list[float]:
-    """The means of the answers to one question, in the order of SHARES."""
+    """The means of the answers to one question, in the order of ANSWERS."""
     values = [
         (
             bool(LIST.match(answer.text)),
@@ -87,6 +107,17 @@ def measured(question: Question, found: list[Answer]) -> list[float]:
         for answer in found
     ]
     return [float(np.mean(column)) for column in zip(*values, strict=True)]
+
+
+def written_up(writer: Writer, sample: Sample) -> list[float]:
+    """In the order of NOTES."""
+    notes = sample.messages[-1].content.partition("\n\n")[2]
+    words = vocabulary(list(writer.features.posts.values()))
+    sampling = replace(writer.grounded_sampling, max_tokens=3 * TOKENS)
+    text = writer.rewrite(notes, sampling=sampling).finish().text
+    given, said = facts(notes, words), facts(text, words)
+    kept = sum(fact in text for fact in given) / max(1, len(given))
+    return [kept, sum(fact not in notes for fact in said) / max(1, len(said))]
 
 
 def begins_with_a_source(answer: Answer) -> bool:

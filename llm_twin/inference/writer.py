@@ -78,8 +78,9 @@ class Writer:
     def grounded_sampling(self) -> Sampling:
         """How answers are made, and texts rewritten: the same, but single words may be said again.
 
-        Their words are those of the prompt. With a penalty on these, a rewritten text kept fewer names and
-        numbers and invented twice as many, and fewer answers held what was asked for (docs/log.md).
+        Their words are those of the prompt. With a penalty on these, a rewritten text kept a third of its
+        names and numbers instead of half and invented more, and an answer strayed from its passages
+        (docs/log.md).
         """
         return replace(self.sampling, repeat_penalty=1.0, longest_repeat=_LONGEST_REPEAT)
 
