@@ -78,7 +78,7 @@ class Writer:
     def grounded_sampling(self) -> Sampling:
         """How answers are made, and texts rewritten: the same, but single words may be said again.
 
-        Their words are those of the prompt. With a penalty on these, a rewritten text kept a third of its
+        Their words are those of the prompt. With a penalty on these, a rewritten text kept a quarter of its
         names and numbers instead of half and invented more, and an answer strayed from its passages
         (docs/log.md).
         """
