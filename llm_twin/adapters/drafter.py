@@ -8,16 +8,19 @@ from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import BASE
 
+_LONGEST_REPEAT = 5  # as of rewritten texts (inference.writer)
+
 
 class EngineDrafter:
     """`contracts.ports.Drafter` by the base model of an engine, which `start` starts at the first draft.
 
     `part` identifies the weights and the engine; the likeliest word is taken each time, so that one request
-    has one answer. Repeats are penalised: without that, small models copy or say one sentence for ever.
+    has one answer. Single words may be said again, names and numbers above all, and long runs may not: small
+    models say one sentence for ever.
     """
 
     def __init__(self, part: str, start: Callable[[], tuple[Engine, ChatTokenizer]]) -> None:
-        self.id = f"{part}:greedy-1.1"
+        self.id = f"{part}:greedy-{_LONGEST_REPEAT}"
         self._start = start
         self._parts: tuple[Engine, ChatTokenizer] | None = None
 
@@ -28,7 +31,13 @@ class EngineDrafter:
         engine, tokenizer = self._parts
         prompt = tokenizer.encode_chat(messages)
         likeliest = Sampling(
-            max_tokens=len(prompt), temperature=0.0, top_p=1.0, min_p=0.0, repeat_penalty=1.1, stop=("\n\n",)
+            max_tokens=len(prompt),
+            temperature=0.0,
+            top_p=1.0,
+            min_p=0.0,
+            repeat_penalty=1.0,
+            longest_repeat=_LONGEST_REPEAT,
+            stop=("\n\n",),
         )
         return "".join(piece.text for piece in engine.stream(prompt, BASE, likeliest)).strip()
 

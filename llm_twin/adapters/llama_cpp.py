@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from llm_twin.adapters.openmp import release_threads
 from llm_twin.contracts.ports import Piece, Sampling
 from llm_twin.contracts.versions import BASE
 from llm_twin.errors import EngineError, VersionNotFound
@@ -59,6 +60,7 @@ class LlamaCppEngine:
         Raises VersionNotFound for an unknown model, EngineError where the prompt does not fit the context.
         """
         room = self._room(prompt, model)
+        release_threads()
         request: Request = {
             "prompt": list(prompt),
             "lora": self._scales(model),

@@ -29,6 +29,7 @@ from llm_twin.adapters.embedder_weights import (
     embedder_id,
     embedder_name,
 )
+from llm_twin.adapters.openmp import release_threads
 from llm_twin.adapters.side_by_side import side_by_side
 from llm_twin.contracts.ports import Progress, Silent, Vectors
 
@@ -142,6 +143,7 @@ class SentenceEmbedder:
             model = model.bfloat16()
         self._threads = torch.get_num_threads()
         model.encode("", show_progress_bar=False)  # settles the tokenizer's padding before threads share it
+        release_threads()  # from here on each thread works alone
         return model
 
 

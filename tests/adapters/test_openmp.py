@@ -1,0 +1,40 @@
+"""In a process of its own: in this one, other tests' threads come and go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from llm_twin.adapters.openmp import release_threads
+
+WORK = """
+import psutil, torch
+from llm_twin.adapters.openmp import release_threads
+
+def work():
+    torch.ones(512, 512) @ torch.ones(512, 512)
+    return psutil.Process().num_threads()
+
+torch.set_num_threads(4)
+before = psutil.Process().num_threads()
+working = work()
+release_threads()
+print(before, working, psutil.Process().num_threads(), work())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libgomp is Linux's")
+def test_torchs_idle_threads_end_and_come_again() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", WORK], capture_output=True, text=True, check=True, timeout=120
+    )
+    before, working, released, again = map(int, found.stdout.split())
+    assert working == again == before + 3
+    assert released == before
+
+
+def test_without_such_threads_nothing_happens() -> None:
+    release_threads()
+    release_threads()
