@@ -41,7 +41,7 @@ RESAMPLES = 2000
 ANSWERS = ("begin_with_a_list", "begin_with_a_source", "grounded", "answered", "shown")
 NOTES = ("kept", "invented")
 LIST = re.compile(r"\W*\d{1,2}[.)]\s|[-*•] |\[")
-DATED = re.compile(r"\b(19|20)\d\d-\d\d-\d\d\)")
+DATED = re.compile(r"\((19|20)\d\d-\d\d-\d\d\)")
 
 
 def main() -> None:
@@ -122,9 +122,7 @@ def written_up(writer: Writer, sample: Sample) -> list[float]:
 
 def begins_with_a_source(answer: Answer) -> bool:
     first = answer.text.partition("\n")[0]
-    return bool(DATED.search(first)) or any(
-        first.startswith((cited.title, f'(from "{cited.title}')) for cited in answer.citations
-    )
+    return bool(DATED.search(first)) or any(first.startswith(cited.title) for cited in answer.citations)
 
 
 def passages(answer: Answer) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from llm_twin.contracts.prose import ending
 from llm_twin.contracts.records import Message
 
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "1"
 # Words of a text that are shown when it is to be continued. With a continuation of 300 words, the longest
 # that is trained, they fill about two thirds of a training sequence of 1,024 tokens.
 CONTEXT_WORDS = 200
-# How the line after a passage begins. An answer ends where it would go on with one: sources are named beside
-# an answer, by what was retrieved, and never by the model.
-ATTRIBUTION = '\n(from "'
+# How a line begins that heads a passage. An answer ends where it would go on with one: small models do, with
+# passages that do not exist, and sources are named beside an answer by what was retrieved.
+HEADING_STARTS = tuple(f"\n[{number}] " for number in range(1, 10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,8 @@ def rewrite(author: str, notes: str) -> tuple[Message, ...]:
 def answer(
     author: str, question: str, passages: Sequence[Passage], history: Sequence[Message] = ()
 ) -> tuple[Message, ...]:
-    """An answer from passages of the author's own posts; `history` holds earlier turns, oldest first.
-
-    Where a passage comes from stands after its text: a small model begins its answer as the passages begin.
-    """
-    shown = "\n\n".join(f"{p.text}{_attribution(p)}" for p in passages)
+    """An answer from passages of the author's own posts; `history` holds earlier turns, oldest first."""
+    shown = "\n\n".join(f"[{n}] {_heading(p)}\n{p.text}" for n, p in enumerate(passages, start=1))
     body = f"From your posts:\n\n{shown}\n\nAnswer from these posts: {question}" if passages else question
     return _chat(author, body, history)
 
@@ -95,8 +92,8 @@ def _asked_to_write(title: str) -> str:
     return f"Write a blog post titled: {title}"
 
 
-def _attribution(passage: Passage) -> str:
-    return f'{ATTRIBUTION}{passage.title}"{f", {passage.date[:10]}" if passage.date else ""})'
+def _heading(passage: Passage) -> str:
+    return f"{passage.title} ({passage.date[:10]})" if passage.date else passage.title
 
 
 def _safe(text: str) -> str:

@@ -135,7 +135,7 @@ class Hit(Record):
 
 
 class Citation(Record):
-    """A passage that was put before the model, numbered by its place in the prompt."""
+    """A passage that was put before the model, numbered as in the prompt."""
 
     number: int
     post_id: str

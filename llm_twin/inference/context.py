@@ -1,4 +1,4 @@
-"""What is put before the model: question, earlier turns and passages, within the token budget."""
+"""What is put before the model: question, earlier turns and numbered passages, within the token budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm_twin.inference.words import content_words
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt that fits: its messages, their token ids, and the passages in it, numbered from 1."""
+    """A prompt that fits: its messages, their token ids, and the passages in it under their numbers."""
 
     messages: tuple[Message, ...]
     ids: tuple[int, ...]
@@ -122,5 +122,5 @@ def _with_passages(
 
 
 def cite(number: int, hit: Hit) -> Citation:
-    """A hit under its place among the passages of the prompt."""
+    """A hit under the number it has in the prompt."""
     return Citation(number=number, **hit.model_dump(include=set(Citation.model_fields)))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,13 +74,14 @@ def test_answers_render_as_serving_does_with_real_passages_of_training_posts(
 ) -> None:
     found, splits, chunks = made
     by_id = {p.id: p for p in author}
-
-    def rendered(c: Chunk) -> str:
-        return f'{c.text}\n(from "{by_id[c.post_id].title}", {by_id[c.post_id].published_at})\n\n'
-
     for sample in (s for s in found if s.task == "answer"):
         body = sample.messages[-1].content
-        shown = [(body.index(rendered(c)), c) for c in chunks if rendered(c) in body]
+        shown = [
+            (body.index(passage), c)
+            for c in chunks
+            if (passage := f"{by_id[c.post_id].title} ({by_id[c.post_id].published_at})\n{c.text}\n\n")
+            in body
+        ]
         shown.sort(key=lambda pair: pair[0])
         passages = [
             prompts.Passage(by_id[c.post_id].title, by_id[c.post_id].published_at, c.text) for _, c in shown
@@ -116,7 +116,8 @@ def test_distractors_are_the_nearest_of_other_posts(post: Make, embedder: Any) -
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     found = samples.build(posts, splits, chunks, vectors, "N", ("answer",))
     middle = next(s for s in found if s.post_id == posts[5].id)
-    near = set(re.findall(r'^\(from "(.+)", ', middle.messages[-1].content, re.MULTILINE))
+    titles = [line[4:] for line in middle.messages[-1].content.splitlines() if line.startswith("[")]
+    near = {t.split(" (")[0] for t in titles}
     assert near <= {f"Lock number {n}" for n in (3, 4, 5, 6, 7)}
     assert f"Lock number {5}" in near
 

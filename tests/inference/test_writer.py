@@ -37,20 +37,26 @@ def test_an_answer_names_everything_it_came_from(
     assert engine.requests[0][1] == "v3"
 
 
-def test_the_prompt_holds_the_passages_of_the_citations_in_their_order(
+def test_the_prompt_holds_the_passages_under_the_numbers_of_the_citations(
     writer: Writer, engine: ScriptedEngine
 ) -> None:
     answer = writer.ask(ANSWERED).finish()
     prompt = ByteTokenizer().decode(engine.requests[0][0])
-    places = [prompt.index(f'{c.text}\n(from "{c.title}", 2') for c in answer.citations]
-    assert places == sorted(places)
-    assert [c.number for c in answer.citations] == list(range(1, len(places) + 1))
+    for c in answer.citations:
+        assert f"[{c.number}] {c.title}" in prompt
+        assert c.text in prompt
     assert AUTHOR in prompt
 
 
-def test_an_answer_ends_where_it_would_name_a_source_itself(writer: Writer, engine: ScriptedEngine) -> None:
+def test_an_answer_ends_where_it_would_invent_a_passage(writer: Writer, engine: ScriptedEngine) -> None:
     writer.ask(ANSWERED, sampling=replace(writer.sampling, stop=("END",))).finish()
-    assert engine.requests[0][2].stop == ("END", prompts.ATTRIBUTION)
+    stops = engine.requests[0][2].stop
+    assert stops[0] == "END"
+    assert "\n[1] " in stops
+    shown = prompts.answer(
+        AUTHOR, "Why?", [prompts.Passage(f"Post {n}", None, "It rained.") for n in range(6)]
+    )
+    assert all(stop in shown[-1].content for stop in stops[1:7])
 
 
 def test_what_keeps_to_given_words_may_repeat_them_but_not_go_round_in_circles(
