@@ -11,7 +11,7 @@ from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
 from llm_twin.contracts.prose import PROSE, blocks, join, prose
 from llm_twin.contracts.records import Message
-from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.contracts.versions import BASE, FeatureVersion
 from llm_twin.errors import ConfigError, MismatchError, TwinError, VersionNotFound
 from llm_twin.inference.context import Prompt, answering, fitted, search_text
 from llm_twin.inference.refusal import refusal
@@ -79,10 +79,11 @@ class Writer:
         """How answers are made, and texts rewritten: the same, but single words may be said again.
 
         Their words are those of the prompt. With a penalty on these, a rewritten text kept a quarter of its
-        names and numbers instead of half and invented more, and an answer strayed from its passages
-        (docs/log.md).
+        names and numbers instead of half and invented more (docs/log.md). The base has not learnt to keep to
+        them, and needs it.
         """
-        return replace(self.sampling, repeat_penalty=1.0, longest_repeat=_LONGEST_REPEAT)
+        written = replace(self.sampling, longest_repeat=_LONGEST_REPEAT)
+        return written if self.model == BASE else replace(written, repeat_penalty=1.0)
 
     @property
     def context(self) -> int:

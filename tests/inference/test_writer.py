@@ -69,6 +69,11 @@ def test_what_keeps_to_given_words_may_repeat_them_but_not_go_round_in_circles(
     assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.0, 5), (1.1, 0), (1.0, 5)]
 
 
+def test_the_base_which_never_learnt_to_keep_to_them_may_less(make_writer: Callable[..., Writer]) -> None:
+    sampling = make_writer("base").grounded_sampling
+    assert (sampling.repeat_penalty, sampling.longest_repeat) == (1.1, 5)
+
+
 def test_nonsense_is_refused_without_asking_a_model(writer: Writer, engine: ScriptedEngine) -> None:
     answer = writer.ask(NONSENSE).finish()
     assert answer.refused
