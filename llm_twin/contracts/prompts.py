@@ -16,9 +16,6 @@ PROMPT_VERSION = "1"
 # Words of a text that are shown when it is to be continued. With a continuation of 300 words, the longest
 # that is trained, they fill about two thirds of a training sequence of 1,024 tokens.
 CONTEXT_WORDS = 200
-# How a line begins that heads a passage. An answer ends where it would go on with one: small models do, with
-# passages that do not exist, and sources are named beside an answer by what was retrieved.
-HEADING_STARTS = tuple(f"\n[{number}] " for number in range(1, 10))
 
 
 @dataclass(frozen=True, slots=True)

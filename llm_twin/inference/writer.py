@@ -109,7 +109,6 @@ class Writer:
             text = refusal(question, hits[0] if hits else None)
             return Reply(iter((text,)), self.model, self.features.name, clock, tally, refused=True)
         prompt = answering(question, hits, history, self.author, self.tokenizer, self._budget(sampling))
-        sampling = replace(sampling, stop=(*sampling.stop, *prompts.HEADING_STARTS))
         return self._reply((prompt,), clock, tally, sampling)
 
     def write(

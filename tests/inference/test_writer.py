@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from doubles import AUTHOR, ByteTokenizer, ExactIndex, HashEmbedder, ScriptedEngine, seal
@@ -46,17 +45,6 @@ def test_the_prompt_holds_the_passages_under_the_numbers_of_the_citations(
         assert f"[{c.number}] {c.title}" in prompt
         assert c.text in prompt
     assert AUTHOR in prompt
-
-
-def test_an_answer_ends_where_it_would_invent_a_passage(writer: Writer, engine: ScriptedEngine) -> None:
-    writer.ask(ANSWERED, sampling=replace(writer.sampling, stop=("END",))).finish()
-    stops = engine.requests[0][2].stop
-    assert stops[0] == "END"
-    assert "\n[1] " in stops
-    shown = prompts.answer(
-        AUTHOR, "Why?", [prompts.Passage(f"Post {n}", None, "It rained.") for n in range(6)]
-    )
-    assert all(stop in shown[-1].content for stop in stops[1:7])
 
 
 def test_what_keeps_to_given_words_may_repeat_them_but_not_go_round_in_circles(
