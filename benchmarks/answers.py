@@ -88,7 +88,7 @@ def summed(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, list[fl
 
 def answers(writer: Writer, question: Question) -> list[Answer]:
     """The draws; none where the question is refused, which no draw changes."""
-    sampling = replace(writer.grounded_sampling, max_tokens=TOKENS)
+    sampling = replace(writer.sampling, max_tokens=TOKENS)
     drawn = (replace(sampling, seed=seed) for seed in range(DRAWS))
     found = [writer.ask(question.question, sampling=sampling).finish() for sampling in drawn]
     return [] if found[0].refused else found
@@ -113,7 +113,7 @@ def written_up(writer: Writer, sample: Sample) -> list[float]:
     """In the order of NOTES."""
     notes = sample.messages[-1].content.partition("\n\n")[2]
     words = vocabulary(list(writer.features.posts.values()))
-    sampling = replace(writer.grounded_sampling, max_tokens=3 * TOKENS)
+    sampling = replace(writer.rewriting, max_tokens=3 * TOKENS)
     text = writer.rewrite(notes, sampling=sampling).finish().text
     given, said = facts(notes, words), facts(text, words)
     kept = sum(fact in text for fact in given) / max(1, len(given))

@@ -209,7 +209,7 @@ class Generation(Section):
         1.1,
         ge=1,
         le=2,
-        description="On the last words of a written text; answers and rewritten texts have none.",
+        description="On each of the last 64 tokens; rewritten texts have none.",
     )
     seed: int = 0
 

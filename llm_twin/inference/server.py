@@ -67,7 +67,7 @@ def create_app(
 
     def reply_to(asked: wire.ChatRequest) -> Reply:
         writer = provider(None if asked.model == LIVE else asked.model)
-        sampling = asked.sampling(writer.grounded_sampling, writer.context)
+        sampling = asked.sampling(writer.sampling, writer.context)
         return writer.ask(asked.question, asked.history, sampling)
 
     @app.post("/v1/chat/completions", response_model=None)

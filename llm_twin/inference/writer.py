@@ -63,7 +63,7 @@ class Writer:
 
     @property
     def sampling(self) -> Sampling:
-        """How texts are written unless a call says otherwise: the configuration's values."""
+        """How text is made unless a call says otherwise: the configuration's values."""
         given = self.config.generation
         return Sampling(
             max_tokens=given.max_tokens,
@@ -75,8 +75,8 @@ class Writer:
         )
 
     @property
-    def grounded_sampling(self) -> Sampling:
-        """How answers are made, and texts rewritten: the same, but single words may be said again.
+    def rewriting(self) -> Sampling:
+        """How texts are rewritten: the same, but single words may be said again, and long runs may not.
 
         Their words are those of the prompt. With a penalty on these, a rewritten text kept a quarter of its
         names and numbers instead of half and invented more (docs/log.md). The base has not learnt to keep to
@@ -98,7 +98,7 @@ class Writer:
         """
         if not question.strip():
             raise TwinError("The question is empty", "Ask something")
-        clock, tally, sampling = Clock(), Tally(), sampling or self.grounded_sampling
+        clock, tally, sampling = Clock(), Tally(), sampling or self.sampling
         query = search_text(question, history)
         self.retriever.vector(query)
         clock.mark("embed")
@@ -155,7 +155,7 @@ class Writer:
         """
         if not text.strip():
             raise TwinError("The text is empty", "Give it something to rewrite")
-        clock, tally, sampling = Clock(), Tally(), sampling or self.grounded_sampling
+        clock, tally, sampling = Clock(), Tally(), sampling or self.rewriting
         budget = self._budget(sampling)
         parts: list[str | Prompt] = []
         for block in blocks(text):

@@ -47,18 +47,18 @@ def test_the_prompt_holds_the_passages_under_the_numbers_of_the_citations(
     assert AUTHOR in prompt
 
 
-def test_what_keeps_to_given_words_may_repeat_them_but_not_go_round_in_circles(
+def test_a_rewritten_text_may_repeat_words_but_not_go_round_in_circles(
     writer: Writer, engine: ScriptedEngine
 ) -> None:
     writer.ask(ANSWERED).finish()
     writer.write("The brass kettle").finish()
     writer.rewrite("The kettle leaks.").finish()
     used = [sampling for _, _, sampling in engine.requests]
-    assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.0, 5), (1.1, 0), (1.0, 5)]
+    assert [(s.repeat_penalty, s.longest_repeat) for s in used] == [(1.1, 0), (1.1, 0), (1.0, 5)]
 
 
 def test_the_base_which_never_learnt_to_keep_to_them_may_less(make_writer: Callable[..., Writer]) -> None:
-    sampling = make_writer("base").grounded_sampling
+    sampling = make_writer("base").rewriting
     assert (sampling.repeat_penalty, sampling.longest_repeat) == (1.1, 5)
 
 
