@@ -67,7 +67,8 @@ def figures(writer: Writer, questions: list[Question]) -> dict[str, Any]:
     said = [(question, answers(writer, question)) for question in questions]
     answered = [measured(question, found) for question, found in said if found]
     notes = [s for s in writer.features.samples if s.task == "rewrite" and s.split == "validation"]
-    rewritten = [written_up(writer, sample) for sample in notes[: len(questions)]]
+    words = vocabulary(list(writer.features.posts.values()))
+    rewritten = [written_up(writer, sample, words) for sample in notes[: len(questions)]]
     return {
         "questions": len(questions),
         "refused": len(questions) - len(answered),
@@ -109,10 +110,9 @@ def measured(question: Question, found: list[Answer]) -> list[float]:
     return [float(np.mean(column)) for column in zip(*values, strict=True)]
 
 
-def written_up(writer: Writer, sample: Sample) -> list[float]:
-    """In the order of NOTES."""
+def written_up(writer: Writer, sample: Sample, words: frozenset[str]) -> list[float]:
+    """Of one sample's notes, in the order of NOTES; `words` tell names from words (see `facts`)."""
     notes = sample.messages[-1].content.partition("\n\n")[2]
-    words = vocabulary(list(writer.features.posts.values()))
     sampling = replace(writer.rewriting, max_tokens=3 * TOKENS)
     text = writer.rewrite(notes, sampling=sampling).finish().text
     given, said = facts(notes, words), facts(text, words)

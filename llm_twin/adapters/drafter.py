@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
+from llm_twin.contracts.ports import LONGEST_REPEAT, ChatTokenizer, Engine, Sampling
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import BASE
-
-_LONGEST_REPEAT = 5  # as of rewritten texts (inference.writer)
 
 
 class EngineDrafter:
@@ -20,7 +18,7 @@ class EngineDrafter:
     """
 
     def __init__(self, part: str, start: Callable[[], tuple[Engine, ChatTokenizer]]) -> None:
-        self.id = f"{part}:greedy-{_LONGEST_REPEAT}"
+        self.id = f"{part}:greedy-{LONGEST_REPEAT}"
         self._start = start
         self._parts: tuple[Engine, ChatTokenizer] | None = None
 
@@ -36,7 +34,7 @@ class EngineDrafter:
             top_p=1.0,
             min_p=0.0,
             repeat_penalty=1.0,
-            longest_repeat=_LONGEST_REPEAT,
+            longest_repeat=LONGEST_REPEAT,
             stop=("\n\n",),
         )
         return "".join(piece.text for piece in engine.stream(prompt, BASE, likeliest)).strip()

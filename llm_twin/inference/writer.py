@@ -8,7 +8,7 @@ from itertools import chain
 
 from llm_twin.config import Config
 from llm_twin.contracts import prompts
-from llm_twin.contracts.ports import ChatTokenizer, Engine, Sampling
+from llm_twin.contracts.ports import LONGEST_REPEAT, ChatTokenizer, Engine, Sampling
 from llm_twin.contracts.prose import PROSE, blocks, join, prose
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import BASE, FeatureVersion
@@ -18,11 +18,6 @@ from llm_twin.inference.refusal import refusal
 from llm_twin.inference.reply import Clock, Reply, Tally, generate
 from llm_twin.inference.retrieve import Retriever
 from llm_twin.inference.words import points, sentences
-
-# Tokens in a row that may be said again. Of the sample author's own tokens 3 in 10,000 go on with a longer
-# run that stands within the 64 before them, and 10 with one of more than four; a model that goes round in
-# circles does so at once.
-_LONGEST_REPEAT = 5
 
 
 class Writer:
@@ -82,7 +77,7 @@ class Writer:
         names and numbers instead of half and invented more (docs/log.md). The base has not learnt to keep to
         them, and needs it.
         """
-        written = replace(self.sampling, longest_repeat=_LONGEST_REPEAT)
+        written = replace(self.sampling, longest_repeat=LONGEST_REPEAT)
         return written if self.model == BASE else replace(written, repeat_penalty=1.0)
 
     @property

@@ -52,6 +52,7 @@ def test_the_engine_starts_at_the_first_draft_and_stops_once() -> None:
     assert engine.closed == 1
     prompt, model, sampling = engine.requests[0]
     assert (model, sampling.temperature, sampling.repeat_penalty) == ("base", 0.0, 1.0)
+    assert sampling.longest_repeat == 5
     assert sampling.max_tokens == len(prompt) == len(Words().encode_chat(messages))
     assert engine.requests[0] == engine.requests[1]
     assert drafter.id.startswith("base:engine:")
