@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from llm_twin.contracts.ports import Engine, Piece, Sampling
+from llm_twin.contracts.ports import ChatTokenizer, Engine, Piece, Sampling
 from llm_twin.contracts.records import Answer, Citation
 from llm_twin.inference.context import Prompt
+
+_FIRST_WORDS = 20  # likeliest tokens among which an answer's first word is looked for
 
 
 class Clock:
@@ -136,12 +138,40 @@ class Reply:
         )
 
 
-def generate(engine: Engine, prompt: Prompt, model: str, sampling: Sampling, tally: Tally) -> Iterator[str]:
-    """The text of one stream of the engine, without white space at its ends; counted however it ends."""
-    stream = engine.stream(prompt.ids, model, sampling)
+def generate(
+    engine: Engine,
+    tokenizer: ChatTokenizer,
+    prompt: Prompt,
+    model: str,
+    sampling: Sampling,
+    tally: Tally,
+) -> Iterator[str]:
+    """The text of one answer of the engine, without white space at its ends; counted however it ends.
+
+    Where the model ends it before its first word, it begins with the word likeliest there: a small model does
+    so now and then, and nobody who asks is helped by nothing. What a `stop` string empties stays empty.
+    """
     tally.prompt_tokens += len(prompt.ids)
+    said = yield from _stream(engine, prompt.ids, model, sampling, tally)
+    if said or sampling.stop or tally.cut or sampling.max_tokens < 2:
+        return
+    likely = engine.next_token_logprobs(prompt.ids, model, _FIRST_WORDS)
+    words = {token: tokenizer.decode([token]) for token in likely}
+    first = next((token for token, word in words.items() if word.strip() and "\ufffd" not in word), None)
+    if first is not None:
+        tally.tokens += 1
+        yield words[first].strip()
+        rest = replace(sampling, max_tokens=sampling.max_tokens - 1)
+        yield from _stream(engine, (*prompt.ids, first), model, rest, tally, said=True)
+
+
+def _stream(
+    engine: Engine, ids: Sequence[int], model: str, sampling: Sampling, tally: Tally, said: bool = False
+) -> Generator[str, None, bool]:
+    """One stream of the engine; returns whether anything was `said`, by it or before it."""
+    stream = engine.stream(ids, model, sampling)
     first: Piece | None = None
-    last, began, ended, held, said = Piece("", 0), 0.0, 0.0, "", False
+    last, began, ended, held = Piece("", 0), 0.0, 0.0, ""
     try:
         for last in stream:
             ended = time.perf_counter()
@@ -159,6 +189,7 @@ def generate(engine: Engine, prompt: Prompt, model: str, sampling: Sampling, tal
         tally.decoded += last.tokens - first.tokens if first else 0
         tally.decode_s += ended - began
         tally.cut = tally.cut or last.tokens >= sampling.max_tokens
+    return said
 
 
 def _close(iterator: Iterator[object]) -> None:

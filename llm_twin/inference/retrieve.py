@@ -15,7 +15,7 @@ from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import MismatchError
 from llm_twin.inference.about import Aboutness
 from llm_twin.inference.confidence import Signals, probability
-from llm_twin.inference.words import matches
+from llm_twin.inference.words import checked, matches
 
 By = Literal["post", "chunk"]
 _QUERIES = 64  # query vectors kept: search and confidence ask for the same one, a chat for the last few
@@ -62,8 +62,9 @@ class Retriever:
 
         The index fuses its dense and BM25 results by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR
         2009); the posts of these candidates are then put in order by the whole of each, and the first of
-        what comes out by the reranker, if there is one.
+        what comes out by the reranker, if there is one. Raises TwinError for a query that is no Unicode.
         """
+        checked(query, "query")
         if not self._rows or not query.strip():
             return []
         fused = self._index.hybrid(self.vector(query), query, max(self.config.candidates, k), where)

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from llm_twin.contracts.records import Span
+from llm_twin.errors import TwinError
 
 # Words that carry no subject: function words, and the words that only ask ("what", "tell", "many"). Written
 # out by hand from the closed classes of English; a word missing here merely weighs a little through its idf.
@@ -25,6 +26,22 @@ _WORD = re.compile(r"[^\W_]+(?:\.[0-9]+)?")
 _ENDS = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+(?=[\"'“‘(*_\[]*[A-Z0-9])|\n+")
 _MARK = re.compile(r"^\s*(?:[-*+•]|#{1,6}|\d{1,3}[.)])(?:\s+|$)")
 _MIN_STEM = 3
+
+
+def checked(text: str, what: str) -> str:
+    """The text. Raises TwinError, naming `what` it is, for half a character (a lone surrogate).
+
+    Arguments that are no UTF-8 come with some, and texts that a program cut between the two halves of an
+    emoji; no tokenizer takes them.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TwinError(
+            f"The {what} is no valid Unicode: {text[error.start]!r} at character {error.start + 1}",
+            "Give it as UTF-8",
+        ) from error
+    return text
 
 
 def content_words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from llm_twin.inference.context import Prompt, answering, fitted, search_text
 from llm_twin.inference.refusal import refusal
 from llm_twin.inference.reply import Clock, Reply, Tally, generate
 from llm_twin.inference.retrieve import Retriever
-from llm_twin.inference.words import points, sentences
+from llm_twin.inference.words import checked, points, sentences
 
 
 class Writer:
@@ -89,10 +89,13 @@ class Writer:
         """Answer from the posts, or say that they do not answer it.
 
         Retrieval is done before this returns, so its errors come here and the citations are known; text is
-        made as the reply is iterated. Raises TwinError for an empty question or one that cannot fit.
+        made as the reply is iterated. Raises TwinError for an empty question, one that cannot fit, and text
+        that is no valid Unicode.
         """
-        if not question.strip():
+        if not checked(question, "question").strip():
             raise TwinError("The question is empty", "Ask something")
+        for message in history:
+            checked(message.content, "conversation")
         clock, tally, sampling = Clock(), Tally(), sampling or self.sampling
         query = search_text(question, history)
         self.retriever.vector(query)
@@ -117,9 +120,11 @@ class Writer:
 
         Of `so_far`, the Markdown of a post that was begun, the model sees the last blocks of prose, as in
         training (see `prompts.continued`), and only what follows is said. Raises TwinError for an empty
-        topic, outline or text, for both of them together, and for what cannot fit.
+        topic, outline or text, for both of them together, for what cannot fit, and for what is no valid
+        Unicode.
         """
-        if not topic.strip():
+        checked(so_far or "", "text to continue")
+        if not checked(topic, "topic").strip():
             raise TwinError("The topic is empty", "Name one")
         clock, sampling = Clock(), sampling or self.sampling
         messages, what = self._writing(topic.strip(), outline, so_far)
@@ -137,7 +142,7 @@ class Writer:
                 raise TwinError("The text to continue holds no prose", "Give it a paragraph at least")
             return prompts.continued(self.author, topic, so_far), "The last paragraph of the text"
         if outline is not None:
-            found = points(outline)
+            found = points(checked(outline, "outline"))
             if not found:
                 raise TwinError("The outline is empty", "Give it a point a line")
             return prompts.outlined(self.author, topic, found), "The outline"
@@ -146,9 +151,9 @@ class Writer:
     def rewrite(self, text: str, sampling: Sampling | None = None) -> Reply:
         """A plain text in the author's voice, paragraph by paragraph; headings, code and quotations stay.
 
-        Raises TwinError for an empty text, and for one sentence that cannot fit.
+        Raises TwinError for an empty text, for one sentence that cannot fit, and for no valid Unicode.
         """
-        if not text.strip():
+        if not checked(text, "text").strip():
             raise TwinError("The text is empty", "Give it something to rewrite")
         clock, tally, sampling = Clock(), Tally(), sampling or self.rewriting
         budget = self._budget(sampling)
@@ -190,4 +195,6 @@ class Writer:
             if isinstance(part, str):
                 yield from chain(gap, (part,))
             else:
-                yield from chain(gap, generate(self.engine, part, self.model, sampling, tally))
+                yield from chain(
+                    gap, generate(self.engine, self.tokenizer, part, self.model, sampling, tally)
+                )

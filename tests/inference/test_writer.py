@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from doubles import AUTHOR, ByteTokenizer, ExactIndex, HashEmbedder, ScriptedEngine, seal
 
 from llm_twin.config import Config
 from llm_twin.contracts import prompts
+from llm_twin.contracts.ports import Piece, Sampling
 from llm_twin.contracts.records import Message, Post
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import ConfigError, MismatchError, TwinError, VersionNotFound
@@ -216,6 +218,50 @@ def test_a_paragraph_beyond_the_context_is_cut_between_sentences(make_writer: Ca
 def test_nothing_to_do_is_a_clear_error(writer: Writer, call: str, what: str) -> None:
     with pytest.raises(TwinError, match=f"The {what} is empty"):
         getattr(writer, call)("  \n ")
+
+
+@pytest.mark.parametrize(
+    ("call", "what"), [("ask", "question"), ("write", "topic"), ("rewrite", "text"), ("search", "query")]
+)
+def test_half_a_character_is_a_clear_error(writer: Writer, call: str, what: str) -> None:
+    asked = getattr(writer.retriever if call == "search" else writer, call)
+    more = (3,) if call == "search" else ()
+    with pytest.raises(
+        TwinError, match=rf"The {what} is no valid Unicode: '\\udce9' at character 4\. .*UTF-8"
+    ):
+        asked("caf\udce9 lock?", *more)
+    with pytest.raises(TwinError, match="The conversation is no valid Unicode"):
+        writer.ask(ANSWERED, [Message(role="user", content="caf\udce9")])
+
+
+class EndsAtOnce(ScriptedEngine):
+    """Ends its first answer before the first word."""
+
+    def _pieces(self, sampling: Sampling) -> Iterator[Piece]:
+        return iter((Piece("\n", 1),)) if len(self.requests) == 1 else super()._pieces(sampling)
+
+    def next_token_logprobs(self, prompt: Sequence[int], model: str, top: int) -> dict[int, float]:
+        words = ByteTokenizer().encode("\nIA")
+        return {0: -0.1, **{token: -float(n) for n, token in enumerate(words, start=1)}}
+
+
+def test_an_answer_that_would_end_before_its_first_word_begins_with_the_likeliest(
+    make_writer: Callable[..., Writer],
+) -> None:
+    engine = EndsAtOnce(" read the board.")
+    answer = make_writer(engine=engine).ask(ANSWERED).finish()
+    assert answer.text == "I read the board."
+    (first, _, whole), (second, _, rest) = engine.requests
+    assert (*first, *ByteTokenizer().encode("I")) == second
+    assert rest.max_tokens == whole.max_tokens - 1
+    assert answer.tokens == 1 + 1 + len(engine.text.split(" "))
+
+
+def test_what_a_stop_string_empties_stays_empty(make_writer: Callable[..., Writer]) -> None:
+    engine = EndsAtOnce()
+    writer = make_writer(engine=engine)
+    assert writer.ask(ANSWERED, sampling=replace(writer.sampling, stop=("I",))).finish().text == ""
+    assert len(engine.requests) == 1
 
 
 def test_the_engines_context_bounds_the_prompt_too(make_writer: Callable[..., Writer]) -> None:
