@@ -16,9 +16,23 @@ class Rejected:
     where: str
     reason: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", whole(self.where))
+
 
 # Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
-DAMAGED = frozenset({"cannot be read", "too large", "archive too large", "not UTF-8", "broken record"})
+DAMAGED = frozenset(
+    {
+        "cannot be read",
+        "too large",
+        "archive too large",
+        "not UTF-8",
+        "broken record",
+        "broken front matter",
+        "broken row",
+        "no row in posts.csv",
+    }
+)
 
 Item = Post | Rejected
 
@@ -37,6 +51,17 @@ class Export:
     complete: bool
     items: Iterator[Item]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", whole(self.source))
+
+
+def whole(text: str) -> str:
+    """A text as it can be stored: JSON, YAML and names of files may hold halves of characters, UTF-8 may not.
+
+    Two halves that belong together become their character, any other becomes U+FFFD.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
 
 def post(
     address: str,
@@ -53,6 +78,7 @@ def post(
         address: the permanent http(s) address where the source knows one, so that the post is the same one as
             from a crawl; else a text that stays the same from export to export, such as "file:blog/one.md".
     """
+    address, title, markdown = whole(address), whole(title), whole(markdown)
     cleaned = urls.clean(address)
     return Post(
         id=Post.id_of(urls.canonical(cleaned) if cleaned else address),
@@ -62,6 +88,6 @@ def post(
         markdown=markdown,
         revision=Post.revision_of(title, markdown),
         kind=kind,
-        author=author,
-        tags=tuple(dict.fromkeys(tags)),
+        author=whole(author) if author else None,
+        tags=tuple(dict.fromkeys(map(whole, tags))),
     )

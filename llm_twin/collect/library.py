@@ -1,7 +1,8 @@
 """The library of collected posts: one SQLite file with every revision of every post.
 
 A post is its canonical url and the hash of its content; a changed text is a new revision beside the old ones.
-A post that moved keeps its id and its history: the identity of its new address becomes an alias of the old.
+A post that moved keeps its id and its history: the identity of its new address becomes an alias of the old,
+until one source shows both addresses with texts of their own.
 Every write is a transaction of its own (write-ahead log), so a killed process loses at most the post in
 flight. The file is made by the first write, not by opening.
 """
@@ -149,6 +150,9 @@ class Library:
 
         Where the new address has been stored as a post of its own, that one stays and the old one is removed.
         """
+        old = self.identity(old)
+        if old == new:  # it has moved back
+            return
         with self._writing() as db:
             if db.execute("SELECT 1 FROM posts WHERE id = ?", (new,)).fetchone():
                 db.execute(
@@ -169,11 +173,27 @@ class Library:
         row = self._row(db, post) if db else None
         return row[0] if row else None
 
+    def part(self, kept: str, other: str) -> None:
+        """Make two addresses of one post two posts: all that is stored is of `kept`, nothing of `other`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM aliases WHERE id = ?", (other,))
+            db.execute("UPDATE posts SET id = ? WHERE id = ?", (kept, other))
+            db.execute("UPDATE revisions SET post_id = ? WHERE post_id = ?", (kept, other))
+            db.execute("UPDATE aliases SET post_id = ? WHERE post_id = ?", (kept, other))
+            db.execute("DELETE FROM aliases WHERE id = post_id")
+
     def identity(self, post_id: str) -> str:
         """The id under which a post is stored: itself, or the one that it is an alias of."""
         db = self._reading()
         row = db.execute("SELECT post_id FROM aliases WHERE id = ?", (post_id,)).fetchone() if db else None
         return str(row[0]) if row else post_id
+
+    def standing(self, post_id: str) -> Post | None:
+        """The post of an id or of an alias, unless it is removed."""
+        db = self._reading()
+        query = f"{_POSTS} WHERE p.id = ? AND p.removed_at IS NULL"
+        row = db.execute(query, (self.identity(post_id),)).fetchone() if db else None
+        return _post(row) if row else None
 
     def posts(self, include_removed: bool = False) -> list[Post]:
         """All posts, oldest first, then by url; those without a date come first."""

@@ -11,6 +11,7 @@ from llm_twin.collect.item import Item, Rejected
 from llm_twin.collect.library import Change, Library
 from llm_twin.contracts import private
 from llm_twin.contracts.private import Kind
+from llm_twin.contracts.records import Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Tally:
 
     Attributes:
         author: only posts that name this author, or none, are taken.
+        _found: by source and by the id under which a post is stored, the id of the address at which this run
+            found it first, and its revision there.
     """
 
     library: Library
@@ -61,6 +64,7 @@ class Tally:
     requests: int = 0
     taken: list[str] = field(default_factory=list)
     refusals: list[Rejected] = field(default_factory=list)
+    _found: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     @property
     def posts(self) -> int:
@@ -73,14 +77,37 @@ class Tally:
             self.refusals.append(item)
         elif self.author and item.author and not _same_author(self.author, item.author):
             self.refusals.append(Rejected(item.url, "by another author"))
+            self._drop_of_another(item)
+        elif self.library.compare(item) == "forgotten":
+            self.refusals.append(Rejected(item.url, "forgotten"))
         else:
-            compared = self.library.compare(item) if self.dry_run else self.library.upsert(item, source)
-            if compared == "forgotten":
-                self.refusals.append(Rejected(item.url, "forgotten"))
-                return
-            self.changes[compared] += 1
+            self.changes[self._store(item, source)] += 1
             self.private.update(private.tally(private.find(f"{item.title}\n\n{item.markdown}")))
             self.taken.append(item.url)
+
+    def _store(self, post: Post, source: str) -> Change:
+        """Store a post, or only compare it in a dry run.
+
+        What became one post because its texts were equal is two again where a source has it at two addresses
+        with different texts, since each would overwrite the other. Two sources may well differ: an export can
+        be older than the site, and name an address that now leads to another.
+        """
+        stored = self.library.stored(post) or post.id
+        address, revision = self._found.setdefault((source, stored), (post.id, post.revision))
+        if apart := address != post.id and revision != post.revision:
+            self._found[source, address] = (address, revision)
+            self._found[source, post.id] = (post.id, post.revision)
+            if not self.dry_run:
+                self.library.part(address, post.id)
+        if self.dry_run:
+            return "new" if apart else self.library.compare(post)
+        return self.library.upsert(post, source)
+
+    def _drop_of_another(self, post: Post) -> None:
+        """Remove a stranger's post that an earlier run took; not one that was stored as the author's own."""
+        kept = self.library.standing(post.id)
+        if kept and not (self.author and kept.author and _same_author(self.author, kept.author)):
+            self.gone(kept.id, for_good=True)
 
     def refuse_all(self, refusals: Iterable[Rejected]) -> None:
         """Count what was not taken."""

@@ -189,6 +189,43 @@ def test_a_moved_post_is_found_under_both_addresses(path: Path) -> None:
         assert len(library.history(library.identity(new.id))) == 2
 
 
+def test_a_post_that_moves_again_and_back_is_still_the_same(path: Path) -> None:
+    a, b, c = (post(name, text=f"At {name}.") for name in ("a", "b", "c"))
+    with Library(path) as library:
+        library.upsert(a)
+        for old, new in ((a, b), (b, c), (c, a)):
+            library.move(old.id, new.id)
+            assert library.upsert(new) == "changed"
+        assert library.posts() == [a]
+        assert len(library.history(a.id)) == 4
+
+
+def test_addresses_that_part_leave_what_is_stored_to_one_of_them(path: Path) -> None:
+    with Library(path) as library:
+        for name in ("a", "b", "c"):
+            library.upsert(post(name))
+        library.part(post("b").id, post("a").id)
+        assert library.identity(post("c").id) == post("b").id
+        assert library.upsert(post("a", text="Its own.")) == "new"
+        library.part(post("b").id, post("c").id)
+        assert library.upsert(post("c", text="Own, too.")) == "new"
+        assert {p.id: p.markdown for p in library.posts()} == {
+            post("a").id: "Its own.",
+            post("b").id: "Some words.",
+            post("c").id: "Own, too.",
+        }
+
+
+def test_a_post_that_stands_is_found_by_an_alias_too(path: Path) -> None:
+    with Library(path) as library:
+        assert library.standing(post().id) is None
+        library.upsert(post("a"))
+        library.upsert(post("b"))
+        assert library.standing(post("a").id) == library.standing(post("b").id) == library.posts()[0]
+        library.mark_removed(post("a").id)
+        assert library.standing(post("b").id) is None
+
+
 def test_a_post_that_moved_to_a_known_one_is_removed(path: Path) -> None:
     old, new = post("old"), post("new", text="Was stored before.")
     with Library(path) as library:

@@ -231,6 +231,43 @@ def test_an_author_filter_takes_one_author_of_several(site, library: Library, lo
     assert line.endswith("Take one: --author NAME")
 
 
+def test_an_author_filter_removes_the_strangers_whom_an_earlier_run_took(
+    site, library: Library, local: Collect
+) -> None:
+    build(site)
+    for name, author in {"tea": "Ann Lee", "bees": "Ben Ode"}.items():
+        page = site.pages[f"/posts/{name}/"]
+        page.body = page.body.replace("<head>", f"<head><meta name='author' content='{author}'>")
+    of_ann = local.model_copy(update={"author": "Ann Lee"})
+    with library:
+        run([site.base], local, library, Silent())
+        stranger = library.get(f"{site.base}/posts/bees/")
+        before = len(site.log)
+        dry, report, again = (
+            run([site.base], of_ann, library, Silent(), dry_run=dry) for dry in (True, False, False)
+        )
+        assert (dry.posts_removed, report.posts_removed, again.posts_removed) == (1, 1, 0)
+        assert dict(site.log[before:])["/posts/bees/"] == 304, "the page itself had not changed"
+        assert "On bees" not in [p.title for p in library.posts()]
+        assert len(library.history(stranger.id)) == 1
+        assert run([site.base], local, library, Silent()).posts_changed == 1, "it is back without the filter"
+
+
+def test_what_is_stored_as_the_author_s_own_stays_whatever_another_source_says(
+    library: Library, local: Collect, tmp_path: Path
+) -> None:
+    for folder, author in {"own": "Ann Lee", "magazine": "Staff"}.items():
+        (tmp_path / folder).mkdir()
+        front = f"---\nurl: https://ann.example/tea/\nauthor: {author}\n---\n"
+        (tmp_path / folder / "tea.md").write_text(f"{front}# On tea\n\nTea it is.\n")
+        (tmp_path / folder / "rain.md").write_text(f"---\nauthor: Ann Lee\n---\nRain in {folder}.\n")
+    with library:
+        run([str(tmp_path / "own")], local, library, Silent())
+        of_ann = local.model_copy(update={"author": "Ann Lee"})
+        report = run([str(tmp_path / "magazine")], of_ann, library, Silent())
+        assert (report.refused, report.posts_removed) == ({"by another author": 1}, 0)
+
+
 def test_a_file_that_left_a_folder_is_a_post_removed(
     library: Library, local: Collect, tmp_path: Path
 ) -> None:
@@ -317,6 +354,21 @@ def test_an_unreachable_site_is_one_line_with_its_address(library: Library, loca
             run(["http://[::1"], local, library, Silent())
     assert site.log == []
     assert not library.path.exists()
+
+
+def test_half_a_character_in_what_a_page_says_of_itself_does_no_harm(
+    site, library: Library, local: Collect
+) -> None:
+    build(site, feed=False)
+    said = '{"@type": "BlogPosting", "headline": "Cut \\ud83d", "author": {"name": "Ann \\ud83d"}}'
+    page = site.pages["/posts/tea/"]
+    page.body = page.body.replace("<h1>On tea</h1>", "").replace(
+        "<head>", f"<head><script type='application/ld+json'>{said}</script>"
+    )
+    with library:
+        run([site.base], local, library, Silent())
+        post = library.get(f"{site.base}/posts/tea/")
+        assert (post.title, post.author) == ("Cut \ufffd", "Ann \ufffd")
 
 
 def test_a_page_without_posts_is_one_line_that_says_what_was_there(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from llm_twin.collect.item import whole
 from llm_twin.collect.pages.furniture import in_code, remove, words
 from llm_twin.collect.pages.markdown import from_html
 
@@ -89,7 +90,7 @@ def _clean(container: HtmlElement) -> None:
 
 def _replace(element: HtmlElement, tag: str, text: str) -> None:
     element.clear(keep_tail=True)
-    element.tag, element.text = tag, text
+    element.tag, element.text = tag, whole(text)
 
 
 def _attributes(element: HtmlElement) -> dict[str, Any]:

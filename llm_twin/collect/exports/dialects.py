@@ -1,13 +1,15 @@
 """Markdown as people keep it, to the form that pages are read into: a post is the same text from both.
 
-What Jekyll (Liquid tags, kramdown attributes), Hugo (shortcodes) and Obsidian (wiki links, embeds, comments,
-block ids) add to Markdown is resolved or left out; code is never touched, but for the engines' own code tags,
-which become fences. Then the Markdown is rendered and read back by the one converter of this room.
+What Jekyll (Liquid tags, kramdown attributes), Hugo (shortcodes), Obsidian (wiki links, embeds, comments,
+block ids) and MDX (modules, comments) add to Markdown is resolved or left out; code is never touched, but for
+the engines' own code tags, which become fences. Then the Markdown is rendered and read back by the one
+converter of this room.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ _CODE = (
     r"(?P<code>^[ ]{0,3}(?P<fence>`{3,}|~{3,}).*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
     r"|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`))"
 )
+_INDENTED = re.compile(r"^[ >]*(?:[ ]{4}|\t)", re.MULTILINE)
 _EXTENSIONS = re.compile(
     _CODE
     + "|"
@@ -35,8 +38,11 @@ _EXTENSIONS = re.compile(
             r"\{%.*?%\}",  # Liquid
             r"\{\{[<%].*?[%>]\}\}",  # Hugo
             r"\{\{-?\s*[\w.]+(?:\s*\|[^{}\n]*)?\s*-?\}\}",  # a variable of either
-            r"^[ ]{0,3}\{:[^}\n]*\}[ \t]*$|\{:[^}\n]*\}",  # kramdown
-            r"%%.*?%%",  # Obsidian: a comment
+            r"\{\{-?\s*(?P<quote>[\"'])(?P<literal>[^\"'{}\n]*)(?P=quote)(?:\s*\|[^{}\n]*)?\s*-?\}\}",
+            r"^[ ]{0,3}\{:[^},\n]*\}[ \t]*$|(?<=[)\]])\{:[\w -]+\}",  # kramdown: of a block, of a link
+            r"\{:[ ]*(?:[.#][A-Za-z_]|[:/]|[\w-]+=)[^}\n]*\}",  # not Elixir's {:ok, x} or Python's {:.2f}
+            r"^[ ]{0,3}%%.*?%%",  # Obsidian: a comment, of whole paragraphs where it begins a line
+            r"(?<!\d)%%(?:(?!\n[ \t]*\n).)*?%%",
             r"!\[\[[^\]\n]*\]\]",  # an embedded note or image
             r"\[\[(?:[^\]|\n]*\|)?(?P<shown>[^\]|\n]+)\]\]",  # a link, shown by its alias
             r"(?<=\S)[ ]\^[\w-]+[ \t]*$",  # the id of a block
@@ -45,17 +51,45 @@ _EXTENSIONS = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 
+# Modules stand between blank lines, and no paragraph of MDX may begin as they do.
+_SCRIPTS = re.compile(
+    _CODE + r"|(?:\A\s*|(?<=\n\n))(?:import|export)\b(?:[^\n]|\n(?!\n))*|\{/\*.*?\*/\}",
+    re.DOTALL | re.MULTILINE,
+)
+
 
 def normal(markdown: str) -> str:
     """The Markdown of a post as a page of it would have been read."""
-    text = _CODE_TAG.sub(lambda m: f"```{m['language'] or ''}\n{m['code'].rstrip()}\n```", markdown)
-    return from_html(_parser().render(_EXTENSIONS.sub(_resolve, text)))
+    text = re.sub(r"\r\n?", "\n", markdown)
+    text = _CODE_TAG.sub(lambda m: f"```{m['language'] or ''}\n{m['code'].rstrip()}\n```", text)
+    bounds = _indented_code(text)
+
+    def resolve(match: re.Match[str]) -> str:
+        in_code = bisect_right(bounds, match.start()) % 2
+        return match[0] if in_code else _resolved(match)
+
+    return from_html(_parser().render(_EXTENSIONS.sub(resolve, text)))
 
 
-def _resolve(match: re.Match[str]) -> str:
-    if match["code"] is not None:
-        return match["code"]
-    return match["shown"].split("#")[0] or match["shown"] if match["shown"] else ""
+def without_scripts(mdx: str) -> str:
+    """MDX without the modules that it imports or exports, and without its comments."""
+    return _SCRIPTS.sub(lambda m: m["code"] or "", re.sub(r"\r\n?", "\n", mdx))
+
+
+def _resolved(match: re.Match[str]) -> str:
+    """What stays of code or of an extension."""
+    if match["shown"]:
+        return match["shown"].split("#")[0] or match["shown"]
+    return match["code"] or match["literal"] or ""
+
+
+def _indented_code(text: str) -> list[int]:
+    """Where code without fences begins and ends, by turns: only a parser knows it from text in lists."""
+    if not _INDENTED.search(text):
+        return []
+    starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text)]
+    blocks = (t.map for t in _parser().parse(text) if t.type == "code_block" and t.map)
+    return sorted(starts[line] for block in blocks for line in block)
 
 
 @cache

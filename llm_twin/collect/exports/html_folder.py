@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 10_000_000  # as collect.max_bytes
 _NOWHERE = "http://folder.invalid"  # RFC 2606: the base of pages that name none
 _ASKED = 40  # pages that are asked for the site's address
+_quoted = partial(quote, errors="surrogateescape")  # names of files need not be UTF-8
 
 
 def read(archive: Archive) -> Export | None:
@@ -32,13 +34,14 @@ def read(archive: Archive) -> Export | None:
     names = [n for n in archive.names if PurePosixPath(n).suffix.lower() in (".html", ".htm", ".xhtml")]
     if not names:
         return None
-    return Export(f"folder:{archive.path.resolve()}", archive.path.is_dir(), _items(archive, names))
+    # Not the name that the same folder has for Markdown: its posts are others, and miss none of those.
+    return Export(f"html:{archive.path.resolve()}", archive.path.is_dir(), _items(archive, names))
 
 
 def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
     entries = _entries(archive)
     base = _base(archive, names, entries)
-    files = {base + quote(f"/{name}" if base == _NOWHERE else _path(name)): name for name in names}
+    files = {base + _quoted(f"/{name}" if base == _NOWHERE else _path(name)): name for name in names}
     unreadable: dict[str, str] = {}
 
     def tree(url: str) -> HtmlElement | None:
@@ -77,7 +80,7 @@ def _entries(archive: Archive) -> dict[str, Entry]:
         except Unreadable:
             continue
         if feeds.is_feed(body):
-            for entry in feeds.parse(body, f"{_NOWHERE}/{quote(name)}").entries:
+            for entry in feeds.parse(body, f"{_NOWHERE}/{_quoted(name)}").entries:
                 found.setdefault(urls.canonical(entry.url), entry)
     return found
 
@@ -101,7 +104,7 @@ def _base(archive: Archive, names: list[str], entries: dict[str, Entry]) -> str:
         said = page.read_meta(root, f"{_NOWHERE}{path}").canonical if root is not None else None
         if said and urlsplit(said).netloc != urlsplit(_NOWHERE).netloc:
             split = urlsplit(said)
-            if split.path.rstrip("/") == quote(path).rstrip("/").removesuffix(".html"):
+            if split.path.rstrip("/") == _quoted(path).rstrip("/").removesuffix(".html"):
                 return f"{split.scheme}://{split.netloc}"
     return _NOWHERE
 

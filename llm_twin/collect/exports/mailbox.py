@@ -2,8 +2,8 @@
 
 Its author is who sent most of the letters that say that they went to a list (RFC 2369, RFC 2919). Only their
 letters count, and of those only what went to all: an answer, or a message without a list's header where
-others have one, is private. Where no message has such a header, only letters whose receivers were hidden are
-taken.
+others have one, is private. Where no message has such a header, only letters to several receivers are taken,
+of which none was shown to the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import EmailMessage
-from email.utils import getaddresses, parseaddr
+from email.utils import parseaddr
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -35,7 +35,10 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _LIST_HEADERS = ("list-id", "list-unsubscribe", "list-post")
 _ANSWER = re.compile(r"^\s*(?:re|fwd?|aw|wg|sv|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
-_HIDDEN = re.compile(r"undisclosed|recipients?:;|^\s*$", re.IGNORECASE)
+_RECEIVERS = ("to", "cc", "bcc")
+_UNDISCLOSED = re.compile(r"undisclosed|recipients?:\s*;", re.IGNORECASE)
+# Wherever it stands: a header that is broken names its receivers all the same.
+_MAILBOX = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 _URL = re.compile(r"<?\s*(https?://[^\s<>,]+)")
 # Substack's List-Post is the letter on the web; that of others is one address for a whole list.
 _SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*>?\s*$")
@@ -146,20 +149,37 @@ def _why_not(raw: bytes, headers: Headers, author: str, listed: bool) -> str | N
         return "draft"
     if headers.get("in-reply-to") or headers.get("references") or _ANSWER.match(headers.get("subject", "")):
         return "private message"
-    receivers = {address.lower() for _, address in getaddresses([headers.get("to", "")])}
-    hidden = bool(_HIDDEN.search(headers.get("to", ""))) or receivers <= {author}
-    return None if _is_bulk(headers) or (not listed and hidden) else "private message"
+    to_all = _is_bulk(headers) or (not listed and _hides_receivers(headers, author))
+    return None if to_all else "private message"
+
+
+def _hides_receivers(headers: Headers, author: str) -> bool:
+    """Whether a letter went to several and shows none of them.
+
+    One receiver makes it private in whatever header they stand, and so does none: it is a note to oneself.
+    """
+    shown = _addresses(headers, "to", "cc") - {author}
+    hidden = _addresses(headers, "bcc") - {author}
+    several = len(hidden) > 1 if hidden else bool(_UNDISCLOSED.search(headers.get("to", "")))
+    return several and not shown
+
+
+def _addresses(headers: Headers, *names: str) -> set[str]:
+    return {address.lower() for name in names for address in _MAILBOX.findall(headers.get(name, ""))}
 
 
 def _headers(raw: bytes) -> Headers:
-    """The headers by name in lower case, unfolded and decoded; the first of each name."""
+    """The headers by name in lower case, unfolded and decoded; of each name the first, but all receivers."""
     end = _HEADERS_END.search(raw, 0, _MAX_HEADERS)
     lines = re.sub(rb"\r?\n[ \t]+", b" ", raw[: end.start()] if end else raw[:_MAX_HEADERS]).splitlines()
     found: Headers = {}
     for line in lines:
         name, colon, value = line.partition(b":")
-        if colon:
-            found.setdefault(name.strip().decode("latin-1").lower(), _decoded(value.strip()))
+        named = name.strip().decode("latin-1").lower()
+        if colon and named in found and named in _RECEIVERS:
+            found[named] += f", {_decoded(value.strip())}"
+        elif colon:
+            found.setdefault(named, _decoded(value.strip()))
     return found
 
 

@@ -2,14 +2,15 @@
 
 Jekyll, Hugo and Obsidian folders are read by their own habits: drafts stay out by folder (`_drafts`) or front
 matter, parts of a site that are no posts (layouts, templates, section pages) and the documents that every
-repository has are named and left out. HTML files count where they have front matter, as Jekyll's do.
+repository has are named and left out. HTML files count where they have front matter, as Jekyll's do; all
+others are templates, or pages that were built of the Markdown.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,12 +19,19 @@ import yaml
 
 from llm_twin.collect import dates, item, urls
 from llm_twin.collect.exports.archive import Archive, Unreadable
-from llm_twin.collect.exports.dialects import normal
+from llm_twin.collect.exports.dialects import normal, without_scripts
 from llm_twin.collect.item import Export, Item, Rejected
 
 _MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
 _HTML = frozenset({".html", ".htm"})
 _FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?)^\1[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+# Of engines whose Markdown needs no front matter.
+_CONFIGURATIONS = frozenset(
+    str.split(
+        "mkdocs.yml mkdocs.yaml pelicanconf.py book.toml hugo.toml hugo.yaml hugo.json eleventy.config.js "
+        "eleventy.config.mjs eleventy.config.cjs docusaurus.config.js docusaurus.config.ts"
+    )
+)
 _NAMED = re.compile(r"^(\d{4})-(\d{1,2})-(\d{1,2})[-_ ]?(.*)$")
 _MAX_BYTES = 5_000_000  # a longer file is no post
 _DRAFTS = frozenset({"_drafts", "drafts"})
@@ -40,16 +48,24 @@ _DOCUMENTS = frozenset(
 def read(archive: Archive) -> Export | None:
     """The posts of Markdown files, in the order of their paths; None where there are none.
 
-    A post's address is what its front matter says, else "file:" with the path below the folder's own name, so
-    that the collection keeps its identity where the folder is moved.
+    A folder with more HTML than Markdown is one of HTML, such as a saved site with a note about it, unless a
+    site is made of it. A post's address is what its front matter says, else "file:" with the path below the
+    folder's own name, so that the collection keeps its identity where the folder is moved.
     """
     pages = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _HTML]
     files = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _MARKDOWN]
-    if not files or (len(pages) > len(files) and not _has_front(archive, pages[0])):
+    posts, others = ([n for n in names if not _why_not(PurePosixPath(n))] for names in (files, pages))
+    if not files or (len(others) > len(posts) and not _is_source(archive, posts, others)):
         return None
     # One file says nothing of what else its author has published.
     complete = archive.path.is_dir()
     return Export(f"folder:{archive.path.resolve()}", complete, _items(archive, sorted([*files, *pages])))
+
+
+def _is_source(archive: Archive, posts: Sequence[str], pages: Sequence[str]) -> bool:
+    """Whether a site is made of these files: by the configuration of its engine, or by front matter."""
+    configured = bool(posts) and not _CONFIGURATIONS.isdisjoint(archive.names)
+    return configured or any(_has_front(archive, name) for name in (*posts, *pages[:1]))
 
 
 def _has_front(archive: Archive, name: str) -> bool:
@@ -60,13 +76,14 @@ def _has_front(archive: Archive, name: str) -> bool:
 
 
 def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
+    seen: set[str] = set()
     for name in names:
         address = f"file:{archive.label}/{name}"
         if reason := _why_not(PurePosixPath(name)):
             yield Rejected(address, reason)
             continue
         try:
-            found = _read(archive.text(name, _MAX_BYTES), PurePosixPath(name), address)
+            found = _read(archive.text(name, _MAX_BYTES), PurePosixPath(name), address, seen)
         except Unreadable as unreadable:
             found = Rejected(address, str(unreadable))
         if found:
@@ -85,8 +102,12 @@ def _why_not(path: PurePosixPath) -> str | None:
     return "project document" if path.stem.lower() in _DOCUMENTS else None
 
 
-def _read(text: str, path: PurePosixPath, address: str) -> Item | None:
-    """The post of a file; None for an HTML file without front matter, which is a page of something else."""
+def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item | None:
+    """The post of a file; None for an HTML file without front matter, which is a page of something else.
+
+    Args:
+        seen: identities of the addresses that files before this one have named as theirs.
+    """
     front, body = _front_matter(text)
     if front is None:
         return Rejected(address, "broken front matter")
@@ -94,19 +115,30 @@ def _read(text: str, path: PurePosixPath, address: str) -> Item | None:
         return None
     if reason := _unpublished(front):
         return Rejected(address, reason)
+    if path.suffix.lower() == ".mdx":
+        body = without_scripts(body)
     title, body = _title(front, body.strip(), path)
     markdown = normal(body)
     if not markdown:
         return Rejected(address, "no text")
-    named = (urls.clean(str(front.get(key) or "")) for key in ("url", "permalink", "canonical_url"))
     return item.post(
-        next((url for url in named if url), address),
+        _address(front, seen) or address,
         title,
         markdown,
         _published(front, path),
         author=_author(front.get("author") or front.get("authors")),
         tags=_tags(front.get("tags") or front.get("tag")),
     )
+
+
+def _address(front: dict[str, Any], seen: set[str]) -> str | None:
+    """Where a post is on the web; an address that an earlier file has is no address of this one."""
+    for key in ("url", "permalink", "canonical_url"):
+        url = urls.clean(str(front.get(key) or ""))
+        if url and (identity := urls.canonical(url)) not in seen:
+            seen.add(identity)
+            return url
+    return None
 
 
 def _unpublished(front: dict[str, Any]) -> str | None:

@@ -43,10 +43,18 @@ _COMMENTS = re.compile(
     r"(?=$|[\s_-])",
     re.IGNORECASE,
 )
+# Words that stand beside such names in ids of furniture: "related-posts", "leave-a-comment".
+_BESIDE_NAMES = frozenset(
+    str.split(
+        "post posts article articles entry entries story stories content list area section box form button "
+        "buttons links this a leave"
+    )
+)
 # Classes that describe a post rather than a part of a page: WordPress puts its tags and categories on it.
 _DESCRIBING = re.compile(
     r"^(?:tag|category|type|status|format|has|is|with|no)-(?!links|list|cloud)", re.IGNORECASE
 )
+_LEVEL = re.compile(r"(?:^|\s)level[1-6](?:\s|$)")  # Pandoc's class of the section that a heading begins
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # What engines call a heading that can be linked to; on other elements these are the marks beside it.
 _OF_HEADINGS = re.compile(r"anchor|permalink|header|heading|title", re.IGNORECASE)
@@ -70,14 +78,35 @@ def is_furniture(element: HtmlElement) -> bool:
     if heading:
         named = [n for n in named if not _OF_HEADINGS.search(n)]
     # A heading's id repeats its words, which may be any words.
-    if (identity := element.get("id")) and not heading and element.tag != "li":
-        named.append(identity)
+    if not heading and element.tag != "li":
+        named.append(_own_id(element))
     return bool(_NAMES.search(" ".join(named))) and element.tag not in ("body", "html", "pre", "code")
 
 
 def is_comments(element: HtmlElement) -> bool:
     """Whether an element holds what readers wrote, by its class or id."""
-    return bool(_COMMENTS.search(f"{element.get('class') or ''} {element.get('id') or ''}"))
+    return bool(_COMMENTS.search(f"{element.get('class') or ''} {_own_id(element)}"))
+
+
+def _own_id(element: HtmlElement) -> str:
+    """An element's id; "" where it is that of a heading's section and only repeats the heading's words.
+
+    Pandoc, Sphinx and others make such ids, of any words. An id of nothing but names of furniture says
+    nothing new beside its heading either, but is furniture's unless Pandoc's class is there too.
+    """
+    identity = element.get("id") or ""
+    heading = next(element.iterdescendants(*_HEADINGS), None) if _NAMES.search(identity) else None
+    if heading is None:
+        return identity
+    slug = re.sub(r"-\d+$", "", identity.replace("_", "-"))  # a number makes it the only one of its page
+    if _letters(slug) not in _letters("".join(heading.itertext())):
+        return identity
+    others = set(_NAMES.sub(" ", slug).lower().replace("-", " ").split()) - _BESIDE_NAMES
+    return "" if others or _LEVEL.search(element.get("class") or "") else identity
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def texts(element: HtmlElement, skip: Skip | None = None) -> Iterator[tuple[HtmlElement, str]]:

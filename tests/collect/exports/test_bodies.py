@@ -34,6 +34,12 @@ def test_what_the_author_did_not_write_goes(body: str, expected: str) -> None:
     assert to_markdown(body) == expected
 
 
+def test_half_a_character_in_an_attribute_does_no_harm() -> None:
+    name = attrs(name="Ann \ud83d")
+    body = f'<p>Hi <span class="mention-wrap" data-attrs="{name}"></span></p>'
+    assert to_markdown(body) == "Hi Ann \ufffd"
+
+
 def test_a_table_in_a_figure_stays_with_its_caption() -> None:
     table = "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>"
     body = f"<figure class='wp-block-table'>{table}<figcaption>Ages</figcaption></figure>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_twin.collect.exports.dialects import normal
+from llm_twin.collect.exports.dialects import normal, without_scripts
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,19 @@ from llm_twin.collect.exports.dialects import normal
             "See [[Other note]] and [[Page#Part|this]], ![[embed.png]]hidden %%a\nremark%%.",
             "See Other note and this, hidden .",
         ),
+        ("Shown %%hidden%% so.\n\n%%\nnot\n\nthis\n%%\nBye.", "Shown so.\n\nBye."),
+        ("100%% sure.\n\n50%% more.", "100%% sure.\n\n50%% more."),
         ("A claim. ^a1b2", "A claim."),
+        ("[Me]({{ \"/about/\" | relative_url }}) ![a]({{ '/a.png' | absolute_url }})here.", "Me here."),
+        ('[x](y){:target="_blank"} *z*{:.note}\n{: style="a, b"}', "x *z*"),
+        ("Elixir's {:ok, value} and Python's {:.2f}.", "Elixir's {:ok, value} and Python's {:.2f}."),
+        (
+            "Code:\n\n    [[ -f x ]] && {{ y }} %% {:ok, v}\n\n"
+            "- At [[home]]:\n\n    so [[here]]\n\n\t\t[[ -f y ]]",
+            "Code:\n\n```\n[[ -f x ]] && {{ y }} %% {:ok, v}\n```\n\n"
+            "- At home:\n\n  so here\n\n  ```\n    [[ -f y ]]\n  ```",
+        ),
+        ("Lines\r\n\r\n\t[[ -f x ]]\r\n\r\nof [[Windows]].", "Lines\n\n```\n[[ -f x ]]\n```\n\nof Windows."),
         ("Euler: $e^{i\\pi} * 1_2$ costs $5 or $6.", "Euler: $e^{i\\pi} * 1_2$ costs $5 or $6."),
         ("`{{ kept }}` and `[[kept]]`", "`{{ kept }}` and `[[kept]]`"),
         ("```liquid\n{% if kept %}[[kept]]\n```", "```liquid\n{% if kept %}[[kept]]\n```"),
@@ -34,6 +46,13 @@ from llm_twin.collect.exports.dialects import normal
 )
 def test_what_an_engine_adds_is_resolved_or_left_out(written: str, read: str) -> None:
     assert normal(written) == read
+
+
+def test_modules_and_comments_of_mdx_are_left_out() -> None:
+    code = "```js\nx = 1\n\nimport a from 'b' {/* kept */}\n```"
+    modules = "\nimport A from 'a'\nexport const b = {\n  c: 1,\n}\n\n"
+    mdx = f"{modules}Goods we\nimport.\n\n{code}\n\n{{/* a\n\nb */}}Bye."
+    assert normal(without_scripts(mdx)) == f"Goods we import.\n\n{code}\n\nBye."
 
 
 def test_notes_tables_and_lists_stay() -> None:

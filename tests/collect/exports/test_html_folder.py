@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -87,6 +88,14 @@ def test_a_site_on_disk_and_its_crawl_are_the_same_posts(tmp_path: Path) -> None
             again = run([str(source)], Collect(), library, Silent())
             assert (again.posts_new, again.posts_changed, again.posts_removed) == (0, 0, 0)
             assert again.posts_unchanged == crawled.posts_new >= 48
+
+
+def test_a_file_whose_name_is_no_utf8_is_read(folder: Path, tmp_path: Path) -> None:
+    (folder / "bees").rename(folder / os.fsdecode(b"caf\xe9"))
+    with Library(tmp_path / "library.db") as library:
+        report = run([str(folder)], Collect(), library, Silent())
+    assert report.posts_new == 4
+    assert "file:saved/caf%E9/index.html" in report.taken
 
 
 def test_what_cannot_be_read_is_counted(

@@ -119,11 +119,37 @@ def test_without_list_headers_only_letters_with_hidden_receivers_are_taken(tmp_p
     path = mbox(
         tmp_path / "sent.mbox",
         letter(1, listed=False, To="undisclosed-recipients:;"),
-        letter(2, listed=False, To="ann@letter.example"),
+        letter(
+            2, listed=False, To="Ann <ann@letter.example>", Bcc="bob@mail.example, Eve <eve@mail.example>"
+        ),
         letter(3, listed=False),
         letter(4, listed=False, To="ann@letter.example, bob@mail.example"),
     )
     assert reasons(read(path)[1]) == ["Letter 1", "Letter 2", "private message", "private message"]
+
+
+@pytest.mark.parametrize(
+    "receivers",
+    [
+        b"Cc: bob@mail.example",
+        b"To: ann@letter.example\nCc: bob@mail.example",
+        b"To: undisclosed-recipients:;\nCc: Bob <Bob@mail.example>",
+        b"To: ann@letter.example\nTo: bob@mail.example\nBcc: eve@mail.example, dan@mail.example",
+        b'To: "bob@mail.example\nBcc: eve@mail.example, dan@mail.example',
+        b"To: ann@letter.example",
+        b"Bcc: ann@letter.example",
+        b"To: ann@letter.example\nBcc: bob@mail.example",
+        b"To: undisclosed-recipients:;\nBcc: bob@mail.example",
+        b"X-Mailer: one that writes no receivers",
+    ],
+)
+def test_letters_to_some_and_notes_to_oneself_are_private(tmp_path: Path, receivers: bytes) -> None:
+    path = mbox(
+        tmp_path / "sent.mbox",
+        letter(1, listed=False, To="undisclosed-recipients:;"),
+        letter(2, listed=False).replace(b"To: reader@mail.example", receivers),
+    )
+    assert reasons(read(path)[1]) == ["Letter 1", "private message"]
 
 
 def test_a_folder_of_letters_a_zip_and_a_mailbox_are_the_same(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -170,6 +171,110 @@ def test_an_obsidian_vault_gives_its_notes_without_what_they_keep_to_themselves(
     assert refused == {"diary/secret.md": "private", "templates/note.md": "part of a site"}
 
 
+def test_a_site_s_markdown_is_read_whatever_its_templates_and_its_build_are(tmp_path: Path) -> None:
+    built = {f"public/{n}/index.html": f"<article><h1>{n}</h1><p>Text of {n}.</p></article>" for n in "abcd"}
+    posts, _ = collected(
+        tmp_path / "front", {"posts/tea.md": "---\ntitle: Tea\n---\nText of tea.\n", **built}
+    )
+    assert posts == {"posts/tea.md": "Tea"}
+    theme = {f"themes/x/layouts/{n}.html": "{{ .Title }}" for n in "abcd"}
+    posts, _ = collected(tmp_path / "theme", {"tea.md": "# Tea\n\nText of tea.\n", **theme})
+    assert posts == {"tea.md": "Tea"}
+    posts, _ = collected(
+        tmp_path / "configured", {"mkdocs.yml": "", "docs/tea.md": "# Tea\n\nText of tea.\n", **built}
+    )
+    assert posts == {"docs/tea.md": "Tea"}
+
+
+def test_a_saved_site_with_a_readme_is_one_of_html(tmp_path: Path) -> None:
+    time = "<time datetime='2020-02-02'></time>"
+    pages = {
+        f"{n}.html": f"<article><h1>On {n}</h1>{time}<p>{n} it is, and so on.</p></article>" for n in "abc"
+    }
+    posts, _ = collected(tmp_path / "saved", {"README.md": "---\ntitle: x\n---\nSaved in 2020.", **pages})
+    assert posts == {f"{n}.html": f"On {n}" for n in "abc"}
+
+
+def test_posts_of_markdown_and_of_html_do_not_remove_each_other(tmp_path: Path) -> None:
+    top = tmp_path / "blog"
+    collected(top, {"tea.md": "# Tea\n\nText of tea.\n"})
+    with Library(tmp_path / "library.db") as library:
+        run([str(top)], Collect(), library, Silent())
+        time = "<time datetime='2020-02-02'></time>"
+        for n in "abc":
+            (top / f"{n}.html").write_text(
+                f"<article><h1>{n}</h1>{time}<p>Text of {n}, and so on.</p></article>"
+            )
+        saved = run([str(top)], Collect(), library, Silent())
+        assert (saved.posts_new, saved.posts_removed) == (3, 0)
+        (top / "tea.md").write_text("---\ntitle: Tea\n---\nText of tea.\n")
+        again = run([str(top)], Collect(), library, Silent())
+        assert (again.posts_unchanged, again.posts_removed) == (1, 0)
+
+
+def test_an_address_that_two_files_name_is_that_of_the_first(tmp_path: Path) -> None:
+    named = "---\ntitle: {0}\nurl: https://forge.example/tool{1}\n---\nText of {0}.\n"
+    files = {"a.md": named.format("A", ""), "b.md": named.format("B", "/")}
+    collected(tmp_path / "notes", files)
+    with Library(tmp_path / "library.db") as library:
+        first, second = (run([str(tmp_path / "notes")], Collect(), library, Silent()) for _ in range(2))
+        assert (first.posts_new, second.posts_unchanged) == (2, 2)
+        assert {p.url for p in library.posts()} == {"https://forge.example/tool", "file:notes/b.md"}
+
+
+def test_texts_that_were_the_same_once_are_posts_of_their_own_when_they_differ(tmp_path: Path) -> None:
+    top = tmp_path / "notes"
+    collected(top, {f"{n}.md": "# Review\n\nTo be written.\n" for n in "abc"})
+    with Library(tmp_path / "library.db") as library:
+        assert run([str(top)], Collect(), library, Silent()).posts_new == 1
+        collected(top, {f"{n}.md": f"# Review\n\nI did {n}.\n" for n in "abc"})
+        dry = run([str(top)], Collect(), library, Silent(), dry_run=True)
+        report = run([str(top)], Collect(), library, Silent())
+        assert (dry.posts_new, dry.posts_changed) == (report.posts_new, report.posts_changed) == (2, 1)
+        assert run([str(top)], Collect(), library, Silent()).posts_unchanged == 3
+        assert [p.markdown for p in library.posts()] == ["I did a.", "I did b.", "I did c."]
+
+
+def test_a_post_that_moved_keeps_its_history_beside_a_new_one_at_its_old_address(tmp_path: Path) -> None:
+    top = tmp_path / "notes"
+    collected(top, {"b.md": "# Tea\n\nFirst.\n"})
+    with Library(tmp_path / "library.db") as library:
+        run([str(top)], Collect(), library, Silent())
+        (top / "b.md").rename(top / "a.md")
+        collected(top, {"b.md": "# Bees\n\nOther.\n"})
+        report = run([str(top)], Collect(), library, Silent())
+        assert (report.posts_new, report.posts_unchanged, report.posts_removed) == (1, 1, 0)
+        collected(top, {"a.md": "# Tea\n\nSecond.\n"})
+        assert run([str(top)], Collect(), library, Silent()).posts_changed == 1
+        texts = {p.title: [r.markdown for r in library.history(p.id)] for p in library.posts()}
+        assert texts == {"Tea": ["First.", "Second."], "Bees": ["Other."]}
+
+
+def test_a_typo_in_front_matter_removes_no_post(tmp_path: Path) -> None:
+    top = tmp_path / "notes"
+    collected(top, {f"{n}.md": f"---\ntitle: {n}\n---\nText of {n}.\n" for n in "ab"})
+    with Library(tmp_path / "library.db") as library:
+        run([str(top)], Collect(), library, Silent())
+        (top / "a.md").write_text("---\ntitle: a: b\n---\nText of a.\n")
+        report = run([str(top)], Collect(), library, Silent())
+        assert (report.refused, report.posts_removed) == ({"broken front matter": 1}, 0)
+        assert len(library.posts()) == 2
+
+
+def test_halves_of_characters_and_names_that_are_no_utf8_do_no_harm(tmp_path: Path) -> None:
+    top = tmp_path / "notes"
+    collected(top, {"a.md": '---\ntitle: "\\ud83d\\ude80 Cut \\ud83d"\n---\nText.\n'})
+    for name, text in {b"caf\xe9.md": "Tea.", b"caf\xe8.md": "---\ndraft: true\n---\nNot yet."}.items():
+        Path(os.fsdecode(os.fsencode(top) + b"/" + name)).write_text(text)
+    with Library(tmp_path / "library.db") as library:
+        report = run([str(top)], Collect(), library, Silent())
+        assert {p.title for p in library.posts()} == {"\U0001f680 Cut \ufffd", "caf\ufffd"}
+    assert {*report.taken, *(r.where for r in report.refusals)} == {
+        "file:notes/a.md",
+        "file:notes/caf\ufffd.md",
+    }
+
+
 def test_what_front_matter_holds_beyond_words_does_no_harm(tmp_path: Path) -> None:
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\ntags: [*c, tea]\n"
     posts, refused = collected(
@@ -182,6 +287,13 @@ def test_what_front_matter_holds_beyond_words_does_no_harm(tmp_path: Path) -> No
     )
     assert posts == {"bomb.md": "bomb", "list.md": "list"}
     assert refused == {"deep.md": "broken front matter"}
+
+
+def test_the_modules_of_mdx_do_not_hide_its_title(tmp_path: Path) -> None:
+    posts, _ = collected(
+        tmp_path / "mdx", {"a.mdx": "---\ntags: x\n---\nimport A from 'a'\n\n# Tea\n\nText.\n"}
+    )
+    assert posts == {"a.mdx": "Tea"}
 
 
 def test_a_repository_as_a_zip_file_is_the_same_as_its_clone(tmp_path: Path) -> None:

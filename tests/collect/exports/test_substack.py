@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from llm_twin.collect import Library, run
 from llm_twin.collect.exports import substack
 from llm_twin.collect.exports.archive import Archive
 from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.config import Collect
+from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 
 HEAD = "post_id,post_date,is_published,email_sent_at,type,audience,title,subtitle,podcast_url\n"
@@ -50,6 +53,22 @@ def test_the_sample_is_read_with_drafts_and_pages_apart(test_data: Path) -> None
         Rejected("123404.draft-text", "draft"),
         Rejected("123405.about-us", "page"),
     ]
+
+
+def test_a_broken_row_removes_no_post(top: Path, tmp_path: Path) -> None:
+    names = ("1.tea", "2.bees", "3.rain")
+    rows = HEAD + "".join(map(row, names))
+    button = "<a href='https://ann.substack.com/subscribe'>Subscribe</a>"
+    for name in names:
+        (top / "posts" / f"{name}.html").write_text(f"<p>Text of {name}.</p>{button}")
+    with Library(tmp_path / "library.db") as library:
+        (top / "posts.csv").write_text(rows)
+        assert run([str(top)], Collect(), library, Silent()).posts_new == 3
+        for broken in (rows.replace('1.tea"', "1.tea", 1), rows.replace("2.bees,", "Two,", 1)):
+            (top / "posts.csv").write_text(broken)
+            report = run([str(top)], Collect(), library, Silent())
+            assert report.refused["no row in posts.csv"] == 1
+            assert report.posts_removed == 0
 
 
 def test_a_zip_is_the_same_as_its_folder(test_data: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -109,6 +110,52 @@ def test_text_with_a_furniture_name_stays_when_the_feed_has_it() -> None:
     assert "nobody asked" not in plain.markdown
     layout = learn([(tree(renamed(noisy(t))), body(t)) for t in TOPICS[:3]], [])
     assert draft(renamed(noisy("oars")), layout).markdown == expected("oars")
+
+
+SECTIONS = {
+    "Quarto": '<section id="{slug}" class="level2"><h2 class="anchored">{title}</h2>{text}</section>',
+    "Pandoc": '<section id="{slug}"><h2>{title}</h2>{text}</section>',
+    "Sphinx": '<section id="{slug}-1"><h2>{title}<a class="headerlink" href="#x">¶</a></h2>{text}</section>',
+    "docutils": '<div class="section" id="{slug}"><h2>2. {title}</h2>{text}</div>',
+}
+TITLES = ("How to share data", "Comments in code", "Related work", "Don't like ads?")
+
+
+@pytest.mark.parametrize("section", SECTIONS.values(), ids=SECTIONS)
+@pytest.mark.parametrize("title", TITLES)
+def test_a_section_named_by_its_heading_stays_whatever_the_name_is(section: str, title: str) -> None:
+    slug = "-".join(re.findall(r"\w+", title.lower().replace("'", "")))
+    own = section.format(slug=slug, title=title, text="<p>These are words of the author, and they stay.</p>")
+    text = noisy("oars").replace("<p>Bye, oars.</p>", f"{own}<p>Bye, oars.</p>")
+    assert "words of the author" in draft(text).markdown
+    layout = learn([], [tree(noisy(t)) for t in TOPICS[:5]])
+    assert "words of the author" in draft(text, layout).markdown
+
+
+@pytest.mark.parametrize(
+    "furniture",
+    [
+        '<div id="comments"><h2>Comments</h2>{}</div>',
+        '<section id="related-posts"><h3>Related posts</h3>{}</section>',
+        '<div id="leave-a-comment"><h3>Leave a comment</h3>{}</div>',
+        '<div id="share_this_post"><h4>Share this post</h4>{}</div>',
+        '<div id="comments-12"><h2>12 comments on oars</h2>{}</div>',
+        '<section id="how-to-share" class="share"><h2>How to share</h2>{}</section>',
+        '<div id="share-data"><h2>Spread the word</h2>{}</div>',
+        '<div id="newsletter">{}</div>',
+    ],
+)
+def test_furniture_goes_though_its_heading_has_its_name(furniture: str) -> None:
+    words = furniture.format("<p>These are words of a stranger, and they go.</p>")
+    found = draft(noisy("oars").replace("<p>Bye, oars.</p>", f"<p>Bye, oars.</p>{words}"))
+    assert "Bye, oars." in found.markdown
+    assert "stranger" not in found.markdown
+
+
+def test_a_section_of_pandoc_may_be_called_as_furniture_is() -> None:
+    own = SECTIONS["Quarto"].format(slug="comments", title="Comments", text="<p>My words of the author.</p>")
+    text = noisy("oars").replace("<p>Bye, oars.</p>", f"{own}<p>Bye, oars.</p>")
+    assert "words of the author" in draft(text).markdown
 
 
 def test_a_single_page_is_read_without_its_furniture() -> None:
