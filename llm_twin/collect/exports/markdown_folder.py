@@ -8,6 +8,7 @@ others are templates, or pages that were built of the Markdown.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -70,9 +71,10 @@ def _is_source(archive: Archive, posts: Sequence[str], pages: Sequence[str]) -> 
 
 def _has_front(archive: Archive, name: str) -> bool:
     try:
-        return bool(_FRONT.match(archive.text(name, _MAX_BYTES)))
+        text = archive.text(name, _MAX_BYTES)
     except Unreadable:
         return False
+    return bool(_FRONT.match(text) or _json_front_matter(text))
 
 
 def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
@@ -151,12 +153,24 @@ def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
     """Front matter and body; None for front matter that cannot be read."""
     found = _FRONT.match(text)
     if not found:
-        return {}, text
+        return _json_front_matter(text) or ({}, text)
     try:
         front = yaml.safe_load(found[2]) if found[1] == "---" else tomllib.loads(found[2])
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
         return None, text
     return (front if isinstance(front, dict) else {}), text[found.end() :]
+
+
+def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
+    """Hugo's third kind: the text begins with an object. A brace may as well begin a tag, or the text."""
+    opening = re.match(r"\ufeff?(?=\{\s*\")", text)
+    if not opening:
+        return None
+    try:
+        front, end = json.JSONDecoder().raw_decode(text, opening.end())
+    except (ValueError, RecursionError):
+        return None
+    return front, text[end:]
 
 
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:

@@ -146,13 +146,21 @@ def test_a_hugo_folder_gives_its_bundles(tmp_path: Path) -> None:
             "content/posts/_index.md": "---\ntitle: Posts\n---\n",
             "content/posts/bees/index.md": "+++\ndate = 2021-01-01\n+++\nBees.\n",
             "content/posts/rain.md": "+++\ntitle = 'Rain'\ndraft = true\n+++\nNot yet.\n",
+            "content/posts/snow.md": '{"title": "Snow", "draft": true}\nNot yet, either.\n',
+            "content/posts/hail.md": '{\n  "title": "Hail"\n}\n\nHail it is.\n',
+            "content/posts/fog.md": '{ "a" or not } begins a text about braces.\n',
             "archetypes/default.md": "---\ntitle: x\n---\ny\n",
         },
     )
-    assert posts == {"content/posts/bees/index.md": "bees"}
+    assert posts == {
+        "content/posts/bees/index.md": "bees",
+        "content/posts/fog.md": "fog",
+        "content/posts/hail.md": "Hail",
+    }
     assert refused == {
         "content/posts/_index.md": "listing",
         "content/posts/rain.md": "draft",
+        "content/posts/snow.md": "draft",
         "archetypes/default.md": "part of a site",
     }
 
