@@ -163,7 +163,7 @@ class Store(Section):
     prefix: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        description="Of the server's collections; by default the workspace's own.",
+        description="Of the server's collections, another for each workspace; null: its own.",
     )
     quantise_above: int | None = Field(
         50_000, ge=0, description="Versions of more chunks search int8 vectors first; null: none do."

@@ -29,6 +29,7 @@ from llm_twin.adapters.ranking import (
     Found,
     HybridIndex,
 )
+from llm_twin.contracts.manifests import FEATURE_NAME
 from llm_twin.contracts.ports import Filter, Progress, Silent, VectorIndex, Vectors
 from llm_twin.contracts.records import Chunk, Post
 from llm_twin.errors import IntegrityError, VersionNotFound
@@ -109,6 +110,10 @@ class EdgeStore:
             going = Path(tempfile.mkdtemp(prefix=".building-", dir=self._folder))
             folder.rename(going / version)  # out of sight in one step: a half-deleted index is never visible
             shutil.rmtree(going)
+
+    def versions(self) -> list[str]:
+        """The versions that have a folder here."""
+        return sorted(f.name for f in self._folder.glob("F*") if FEATURE_NAME.fullmatch(f.name))
 
     def _points(self, version: str, content_id: str) -> int | None:
         """How many points a complete index of this content must hold; None where there is none."""

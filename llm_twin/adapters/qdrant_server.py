@@ -28,6 +28,7 @@ from llm_twin.adapters.ranking import (
     Found,
     HybridIndex,
 )
+from llm_twin.contracts.manifests import FEATURE_NAME
 from llm_twin.contracts.ports import Filter, Progress, Silent, VectorIndex, Vectors
 from llm_twin.contracts.records import Chunk, Post
 from llm_twin.errors import IntegrityError, StoreError, VersionNotFound
@@ -119,8 +120,16 @@ class QdrantServerStore:
         for name in self._collections(version):
             self._calls("delete_collection", name)
 
+    def versions(self) -> list[str]:
+        """The versions that have a collection of this prefix."""
+        return sorted({name.split("-")[-2] for name in self._named(FEATURE_NAME.pattern)})
+
     def _collections(self, version: str) -> list[str]:
-        mine = re.compile(re.escape(f"{self._prefix}-{version}-") + "[0-9a-f]{12}")
+        return self._named(re.escape(version))
+
+    def _named(self, version: str) -> list[str]:
+        """The collections of the versions whose name fits a pattern."""
+        mine = re.compile(f"{re.escape(self._prefix)}-{version}-[0-9a-f]{{12}}")
         listed = self._calls("get_collections").collections
         return [found.name for found in listed if mine.fullmatch(found.name)]
 

@@ -124,7 +124,7 @@ def feature_name(space: Twinspace, name: str = "latest") -> str:
 
 
 def list_features(space: Twinspace) -> list[FeatureManifest]:
-    """The manifests of all feature versions, oldest first."""
+    """The manifests of all feature versions, oldest first. Raises IntegrityError where one is damaged."""
     from llm_twin.feature import store
 
     return store.list_versions(space.workspace.features)

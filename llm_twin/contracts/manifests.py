@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from llm_twin.errors import IntegrityError, VersionNotFound
 FEATURE_NAME = re.compile(r"F\d{4,}")
 MODEL_NAME = re.compile(r"v\d+")
 MANIFEST = "manifest.json"
+_RESTORE = "Restore it from a copy, or delete the folder that it is in"
 
 
 class PartId(Record):
@@ -57,6 +58,9 @@ class Manifest(Record):
     @property
     def _not_content(self) -> set[str]:
         return set()
+
+
+M = TypeVar("M", bound=Manifest)
 
 
 class FeatureManifest(Manifest):
@@ -140,6 +144,18 @@ def verify(folder: Path, files: dict[str, str]) -> None:
                 f"{path} was changed after it was sealed (sha256 {found[:12]}, recorded {recorded[:12]})",
                 "Restore it from a copy, or build a new version",
             )
+
+
+def read_sealed(kind: type[M], folder: Path) -> M:
+    """The manifest of a sealed folder, as it was sealed. Raises VersionNotFound, IntegrityError."""
+    path = folder / MANIFEST
+    try:
+        manifest = kind.model_validate_json(read_manifest(folder))
+    except ValueError as error:  # no UTF-8 or no JSON, or of pydantic: not a manifest's
+        raise IntegrityError(f"{path} cannot be read", _RESTORE) from error
+    if manifest.sealed().content_id != manifest.content_id:
+        raise IntegrityError(f"{path} was changed after it was sealed", _RESTORE)
+    return manifest
 
 
 def read_manifest(folder: Path) -> str:

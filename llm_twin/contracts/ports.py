@@ -155,6 +155,9 @@ class VectorStore(Protocol):
     def drop(self, version: str) -> None:
         """Delete the index of this version, if there is one."""
 
+    def versions(self) -> list[str]:
+        """Names of the versions of which there is an index, complete or not, of whatever content."""
+
 
 class ChatTokenizer(Protocol):
     """The base model's tokenizer and chat template: messages of `contracts.prompts` to exact token ids."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -21,8 +21,6 @@ BlockKind = Literal["heading", "paragraph", "list", "quote", "code", "table", "h
 _KIND: dict[str, BlockKind] = {
     "heading_open": "heading",
     "paragraph_open": "paragraph",
-    "bullet_list_open": "list",
-    "ordered_list_open": "list",
     "blockquote_open": "quote",
     "fence": "code",
     "code_block": "code",
@@ -30,12 +28,20 @@ _KIND: dict[str, BlockKind] = {
     "html_block": "html",
     "hr": "rule",
 }
+_LIST_TAGS = {"ul", "ol", "li"}
 PROSE: frozenset[BlockKind] = frozenset({"heading", "paragraph", "list"})
+# Scripts that put no blank between words: Thai, Lao, Burmese, Khmer, kana and Han.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A top-level block of a Markdown text; `level` is the heading level 1-6, else 0."""
+    """A block of a Markdown text; `level` is the heading level 1-6, else 0.
+
+    What a list holds beside its items' paragraphs (code, quotations, tables) is a block of its own, and parts
+    the list in two.
+    """
 
     kind: BlockKind
     start: int
@@ -51,24 +57,34 @@ def _parser() -> MarkdownIt:
 
 
 def blocks(markdown: str) -> list[Block]:
-    """The top-level blocks in order, with spans that exclude surrounding blank lines."""
+    """The blocks in order, with spans that exclude surrounding blank lines."""
     return list(_blocks(markdown))
 
 
 @lru_cache(maxsize=1024)  # a build asks ten times for the blocks of each post
 def _blocks(markdown: str) -> tuple[Block, ...]:
-    starts = [0]
-    for line in markdown.split("\n"):  # not splitlines: the parser knows no other line end
-        starts.append(starts[-1] + len(line) + 1)
-    found = []
+    # Not splitlines: the parser knows no other line end.
+    starts = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", markdown)), len(markdown)]
+    found: list[Block] = []
+    lists, goes_on = 0, False  # lists and items that are open; whether the last block is a part of them
     for token in _parser().parse(markdown):
+        if token.tag in _LIST_TAGS:
+            lists += token.nesting
+            goes_on = goes_on and lists > 0
+            continue
         kind = _KIND.get(token.type)
-        if kind is None or token.level != 0 or token.map is None:
+        if kind is None or token.level != lists or token.map is None:
             continue
         start, end = starts[token.map[0]], starts[token.map[1]]
         end = start + len(markdown[start:end].rstrip())
-        level = int(token.tag[1]) if kind == "heading" else 0
-        found.append(Block(kind, start, end, level))
+        listed = lists > 0 and kind in PROSE
+        if listed and goes_on:
+            found[-1] = replace(found[-1], end=end)
+        elif listed:
+            found.append(Block("list", start, end))
+        else:
+            found.append(Block(kind, start, end, int(token.tag[1]) if kind == "heading" else 0))
+        goes_on = listed
     return tuple(found)
 
 
@@ -78,7 +94,10 @@ def prose_spans(markdown: str) -> list[Span]:
 
 
 def join(markdown: str, spans: Iterable[Span]) -> str:
-    """The text at the spans: a block is one line (a list one line an item), blocks a blank line apart."""
+    """The text at the spans: a block is one line (a list one line an item), blocks a blank line apart.
+
+    The author's line breaks stay, and so do those between the paragraphs of an item.
+    """
     return "\n\n".join(_unwrap(markdown[start:end]) for start, end in spans)
 
 
@@ -92,21 +111,49 @@ def ending(markdown: str, words: int) -> str:
     taken: list[Span] = []
     number = 0
     for start, end in reversed(prose_spans(markdown)):
-        number += len(markdown[start:end].split())
+        number += word_count(markdown[start:end])
         if taken and number > words:
             break
         taken.append((start, end))
     return join(markdown, reversed(taken))
 
 
+def word_count(text: str) -> int:
+    """How many words blanks divide the text into; of a script that has none, each character is one."""
+    return len(_WORD.findall(text))
+
+
 _ITEM = re.compile(r"^\s*([-*+]|\d{1,9}[.)])\s")
+_HARD_BREAK = re.compile(r"(?: {2,}|(?<!\\)\\)$")
+# Kana, Han and their punctuation: a line that ends between two of them ends within a sentence without blanks.
+_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]")
 
 
 def _unwrap(block: str) -> str:
     lines: list[str] = []
-    for line in block.splitlines():
-        if lines and line.strip() and not _ITEM.match(line):
-            lines[-1] = f"{lines[-1].rstrip()} {line.strip()}"
-        elif line.strip():
-            lines.append(line.rstrip())
-    return "\n".join(lines)
+    apart = False
+    for line in _outdented(block).splitlines():
+        if not line.strip():
+            apart = True
+            continue
+        if not lines or _ITEM.match(line):
+            lines.append(line)
+        elif apart:
+            lines += ["", line]
+        elif _HARD_BREAK.search(lines[-1]):
+            lines[-1:] = [_HARD_BREAK.sub("", lines[-1]), line.lstrip()]
+        else:
+            lines[-1] = _glued(lines[-1].rstrip(), line.lstrip())
+        apart = False
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _outdented(block: str) -> str:
+    """The block without the margin of its first line: a part of a list stands by itself."""
+    margin = len(block) - len(block.lstrip(" \t"))
+    return re.sub(rf"^[ \t]{{1,{margin}}}", "", block, flags=re.MULTILINE) if margin else block
+
+
+def _glued(line: str, following: str) -> str:
+    between = "" if _WIDE.match(line[-1:]) and _WIDE.match(following) else " "
+    return f"{line}{between}{following}"

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from llm_twin.contracts.manifests import FeatureManifest, ModelManifest, read_manifest, verify
+from llm_twin.contracts.manifests import FeatureManifest, ModelManifest, read_manifest, read_sealed, verify
 from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.records import Chunk, Post, Record, Sample, Split
 
@@ -57,7 +57,7 @@ class FeatureVersion:
     @classmethod
     def open(cls, folder: Path, hold: object = None) -> FeatureVersion:
         """Open and verify. Raises VersionNotFound, IntegrityError."""
-        manifest = FeatureManifest.model_validate_json(read_manifest(folder))
+        manifest = read_sealed(FeatureManifest, folder)
         verify(folder, manifest.files)
         return cls(folder, manifest, hold)
 

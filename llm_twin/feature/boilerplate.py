@@ -16,15 +16,16 @@ from itertools import takewhile
 
 from llm_twin.contracts.prose import Block, BlockKind, blocks
 from llm_twin.contracts.records import Post
-from llm_twin.feature.near import NEAR, alike, words
+from llm_twin.feature.near import NEAR, alike, recurring, words
 
-_FEWEST, _SHARE = 3, 0.01  # posts that hold a note at least
 _FIRST, _LAST = 2, 3  # blocks from either end that count as the edge
 _LEAST_WORDS = 3
 _KINDS: frozenset[BlockKind] = frozenset({"paragraph", "list", "quote", "html"})
 _LINK = re.compile(r"\]\([^)\s]+[^)]*\)|\]\[[^\]]*\]|<?https?://|href=|<?mailto:|\b[\w.+-]+@[\w-]+\.\w+")
 _TARGET = re.compile(r"(?<=\])\([^)]*\)|(?<=\])\[[^\]]*\]|https?://\S+|<[^>]*>")
-_NUMBER = re.compile(r"\d+")
+# What differs from one such note to the next: a date, a place in a series. Other numbers are a post's own.
+_DATE = re.compile(r"\b(?:19|20)\d\d(?:[-/.]\d\d?){0,2}\b")
+_PLACE = re.compile(r"(\b(?:part|no\.?|number|issue|episode|chapter|volume)\s+|#)\d+", re.IGNORECASE)
 # What such notes speak of; recurring text without a link goes only where it holds one of these.
 _NOTE = re.compile(
     r"\b(?:archived|subscri\w+|newsletters?|mailing list|rss|licen[cs]\w+|creative commons|cc0|cc[ -]by\S*"
@@ -48,7 +49,7 @@ def remove(posts: Sequence[Post]) -> tuple[list[Post], list[Removed]]:
 
     Copies of one post count once, so that what only they share is no recurring note.
     """
-    least = max(_FEWEST, round(_SHARE * len(posts)))
+    least = recurring(len(posts))
     edges = [{_normal(post.markdown, b): b for b in _edge(post.markdown)} for post in posts]
     holders = _at_least(least, edges, range(len(posts)))
     bare = [
@@ -83,9 +84,9 @@ def _edge(markdown: str) -> Iterator[Block]:
 
 
 def _normal(markdown: str, block: Block) -> str:
-    """The block's words; where its links lead and which numbers it names differ from post to post."""
+    """The block's words, without where its links lead, its dates, and which part of a series it names."""
     text = _TARGET.sub(" ", markdown[block.start : block.end])
-    return " ".join(words(_NUMBER.sub("0", text)))
+    return " ".join(words(_PLACE.sub(r"\1", _DATE.sub(" ", text))))
 
 
 def _at_least(least: int, edges: Sequence[dict[str, Block]], places: Sequence[int]) -> set[str]:

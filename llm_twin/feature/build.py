@@ -32,6 +32,7 @@ from llm_twin.feature.privacy import guard
 from llm_twin.feature.seal import Content, seal
 from llm_twin.feature.split import by_age, split
 from llm_twin.feature.store import latest
+from llm_twin.feature.targets import overlong
 from llm_twin.workspace import Workspace, sweep
 
 
@@ -89,7 +90,7 @@ def run(
     with workspace.lock("features"):
         sweep(workspace.features)
         sweep(workspace.cache)
-        sweep_indexes(workspace)
+        sweep_indexes(workspace, store)
         key, newest = receipt.inputs(posts, config, embedder, drafter), latest(workspace.features)
         known = _known(newest, key, store, workspace, progress) if newest else None
         if known:
@@ -101,7 +102,8 @@ def run(
         groups = related([post.markdown for post in kept])
         alike = tuple(tuple(kept[place].id for place in group) for group in groups)
         splits, few = split(kept, config.features.test_share, config.features.min_held_out, alike)
-        remarks = tuple(filter(None, (few, guarded.remark)))
+        long = overlong(post for post in kept if post.id not in splits["test"])
+        remarks = tuple(filter(None, (few, guarded.remark, long)))
         for remark in remarks:
             progress.say(remark)
         progress.start("chunk", len(kept))

@@ -19,7 +19,9 @@ from llm_twin.feature.quoted import quoted, within
 Count = Callable[[str], int]
 _CONTEXT_SHARE = 4  # the context line takes at most a quarter of what the model reads
 _SECTION_SHARE = 4  # a heading opens a new chunk once the one before it is a quarter full
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+")
+_CHARACTERS_A_TOKEN = 10  # WordPiece takes a word that it does not know, however long, for one token
+# Of scripts without blanks a sentence needs none after it either.
+_SENTENCE = re.compile(r"(?<=[.!?…।॥؟۔])[\"'”’)\]*_]*\s+|(?<=[。！？])[」』）”’]*(?![。！？」』）”’])\s*")
 _LINE = re.compile(r"\n")
 _WORD = re.compile(r"\s+")
 _CUTS = {"paragraph": (_SENTENCE, _WORD), "heading": (_WORD,)}  # every other kind: by lines first
@@ -43,7 +45,11 @@ def chunk(post: Post, embedder: Embedder, chunk_tokens: int) -> list[Chunk]:
     reads (tokens of neighbouring pieces are added up, which is exact for WordPiece and within a token a
     piece elsewhere).
     """
-    text, count = post.markdown, embedder.count_tokens
+    text = post.markdown
+
+    def count(piece: str) -> int:
+        return max(embedder.count_tokens(piece), sum(map(len, piece.split())) // _CHARACTERS_A_TOKEN)
+
     limit = min(chunk_tokens, embedder.max_tokens - embedder.max_tokens // _CONTEXT_SHARE)
     packed = _pack(_units(text, count, limit), limit)
     others = quoted(text)

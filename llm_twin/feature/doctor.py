@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from llm_twin.contracts import prompts
-from llm_twin.contracts.prose import PROSE, blocks, join
+from llm_twin.contracts.prose import PROSE, blocks, join, word_count
 from llm_twin.contracts.records import Sample, Split, Task
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.dedup import text_hash
@@ -14,6 +14,7 @@ from llm_twin.feature.drafts import refusal
 from llm_twin.feature.near import related
 from llm_twin.feature.quoted import overlaps, quoted
 from llm_twin.feature.samples import most, vocabulary
+from llm_twin.feature.split import SMALLEST
 from llm_twin.feature.style import shifted
 from llm_twin.feature.targets import TASK_WORDS
 
@@ -34,6 +35,7 @@ def check(version: FeatureVersion) -> list[str]:
         *_continued(version),
         *_quoted(version),
         *_held_out(version),
+        *_unmeasured(version),
         *_across_splits(version),
         *_mix(version),
         *_drafts(version),
@@ -108,6 +110,14 @@ def _held_out(version: FeatureVersion) -> Iterable[str]:
     ]
     if twice:
         yield f"{len(twice)} posts stand in two splits ({_some(twice)})"
+
+
+def _unmeasured(version: FeatureVersion) -> Iterable[str]:
+    """What is learnt must be measured; too few posts to divide hold none out, and cannot be trained on."""
+    number = len(version.posts)
+    for split in _SPLITS[1:]:
+        if number >= SMALLEST and not version.manifest.splits[split]:
+            yield f"None of {number} posts is held out for {split}"
 
 
 def _across_splits(version: FeatureVersion) -> Iterable[str]:
@@ -191,7 +201,7 @@ def _length(version: FeatureVersion) -> Iterable[str]:
     bad: dict[Task, list[str]] = {}
     for sample in version.samples:
         least, highest = TASK_WORDS[sample.task]
-        if not least <= len(sample.completion.split()) <= highest:
+        if not least <= word_count(sample.completion) <= highest:
             bad.setdefault(sample.task, []).append(sample.id)
     for task, ids in bad.items():
         least, highest = TASK_WORDS[task]

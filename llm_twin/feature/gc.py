@@ -19,8 +19,8 @@ from llm_twin.contracts.manifests import FeatureManifest, Tombstone
 from llm_twin.contracts.ports import VectorStore
 from llm_twin.errors import WorkspaceError
 from llm_twin.feature.hold import holders, settled
-from llm_twin.feature.index import LOCK_S
-from llm_twin.feature.store import list_versions, tombstone_path, tombstones
+from llm_twin.feature.index import sweep_indexes
+from llm_twin.feature.store import list_versions, tombstone_path
 from llm_twin.workspace import Workspace, atomic_write, sweep
 
 
@@ -123,10 +123,7 @@ def _bury(features: Path, manifest: FeatureManifest, reason: str) -> None:
 def _clear(workspace: Workspace, store: VectorStore) -> None:
     """Delete what is out of sight, and the indexes of all that is gone: those too that a killed run left."""
     sweep(workspace.features)
-    with workspace.lock("index", wait_s=LOCK_S):
-        for stone in tombstones(workspace.features):
-            store.drop(stone.version)
-        sweep(workspace.index)
+    sweep_indexes(workspace, store)
 
 
 def _size_mb(folder: Path) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_twin.contracts.ports import Progress, Silent, VectorIndex, VectorStore
 from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.feature.store import sealed
 from llm_twin.workspace import Workspace, sweep
 
 LOCK_S = 3600.0  # how long a process waits for another's index: 100,000 chunks take a minute
@@ -31,7 +32,13 @@ def ensure_index(
             store.build(version.name, content_id, chunks, version.vectors, version.posts, progress)
 
 
-def sweep_indexes(workspace: Workspace) -> None:
-    """Delete what killed processes left; waits where another is building one just now."""
+def sweep_indexes(workspace: Workspace, store: VectorStore) -> None:
+    """Delete what killed processes left, and every index of no sealed version.
+
+    Waits where another process is building one just now. Call only under the lock "features": of the version
+    that is being built there is an index before it is sealed.
+    """
     with workspace.lock("index", wait_s=LOCK_S):
+        for version in set(store.versions()) - set(sealed(workspace.features)):
+            store.drop(version)
         sweep(workspace.index)

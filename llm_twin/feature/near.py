@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from llm_twin.contracts.prose import blocks
+from llm_twin.contracts.prose import UNSPACED, blocks
 
 # A repeat. 0.75 of five-word shingles is what FineWeb drops (Penedo et al., The FineWeb Datasets, 2024).
 NEAR = 0.75
@@ -27,10 +27,9 @@ PART = 0.3  # what RELATED is, for a post within another: the same authors reach
 _SHINGLE = 5
 # 128 bands of 2 slots propose a pair of Jaccard index 0.25 with probability 0.9997, one of 0.75 always.
 _SLOTS, _BANDS, _SEED = 256, 128, 1
+_FEWEST, _SHARE = 3, 0.01  # texts that hold what recurs; of few texts, of many
 BLOCK_WORDS = 8  # shorter blocks ("Conclusion", "And the result:") stand in two posts by chance
-# Scripts that put no space between words: kana, Han and Thai, one character a word.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['’][^\W{UNSPACED}]+)*")
 
 
 class Pair(NamedTuple):
@@ -65,10 +64,15 @@ def alike(texts: Sequence[str], least: float) -> list[Pair]:
     return [pair for pair in measured if pair.share >= least]
 
 
-def inside(texts: Sequence[str], least: float) -> list[Pair]:
+def recurring(number: int) -> int:
+    """In how many of so many texts a formula stands at least: a block that says nothing of any of them."""
+    return max(_FEWEST, round(_SHARE * number))
+
+
+def inside(texts: Sequence[str], least: float, widest: int | None = None) -> list[Pair]:
     """(shorter, longer, share) where at least that share of the shorter's words stands in the longer.
 
-    Only blocks that both hold word for word count.
+    Only blocks that both hold word for word count, and those alone that stand in `widest` texts at most.
     """
     holders: dict[str, dict[int, int]] = defaultdict(dict)
     sizes = []
@@ -80,6 +84,8 @@ def inside(texts: Sequence[str], least: float) -> list[Pair]:
                 holders[block][place] = size
     shared: dict[tuple[int, int], int] = defaultdict(int)
     for places in holders.values():
+        if widest is not None and len(places) > widest:
+            continue
         for a, b in combinations(places, 2):
             shared[a, b] += places[a]
     found = []
@@ -91,7 +97,10 @@ def inside(texts: Sequence[str], least: float) -> list[Pair]:
 
 
 def related(texts: Sequence[str]) -> list[tuple[int, ...]]:
-    """Groups of two or more texts that must lie in one split, each in order; chains count as one group."""
+    """Groups of two or more texts that must lie in one split, each in order; chains count as one group.
+
+    What an author signs every post with makes none alike: one short post would chain them all.
+    """
     root = list(range(len(texts)))
 
     def top(place: int) -> int:
@@ -99,7 +108,7 @@ def related(texts: Sequence[str]) -> list[tuple[int, ...]]:
             place = root[place]
         return place
 
-    for a, b, _ in [*alike(texts, RELATED), *inside(texts, PART)]:
+    for a, b, _ in [*alike(texts, RELATED), *inside(texts, PART, recurring(len(texts)))]:
         low, high = sorted((top(a), top(b)))
         root[high] = low
     groups: dict[int, list[int]] = defaultdict(list)

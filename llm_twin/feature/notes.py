@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+
+from llm_twin.contracts.prose import word_count
 
 MAX_COPIED = 5  # words in a row that notes may share with their paragraph
 _PHRASE_WORDS, _NAME_WORDS = 3, 4
 _WORDS_A_PHRASE = 8  # a key phrase for so many words of the paragraph
 _ORDERS = 16  # orders that are tried when the first one copies a longer run
 _LEAST_ITEMS = 4
+_WORDS_A_BLANK = 5  # of a script that has no blanks between its words (see `word_count`) there are more
 _LETTERS = 0.8  # least share of letters: prose has at least this much, most unfenced code has less
 
 # Function words, and verbs and adverbs that say nothing alone; written for this file.
@@ -61,7 +65,8 @@ _EMPHASIS = re.compile(r"(?<!\w)[*_]{1,3}(?=\S)|(?<=\S)[*_]{1,3}(?!\w)")
 _BREAK = re.compile(r"\s+|[—–]+|--+|\.\.\.|…")
 _EDGE = "\"'“”‘’()[]{}<>,.;:!?*|\\"
 _OPENS, _CLOSES = "\"'“‘([{", ".!?"
-_TOKEN = re.compile(r"\w+")
+# With the signs in words that \w does not know: accents, Hebrew and Arabic points, those of India's scripts.
+_TOKEN = re.compile(r"[\w\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0966-\u0dff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,13 @@ def plain(markdown: str) -> str:
 def wordy(text: str) -> bool:
     """Whether the text is made of words: code that lost its fence, tables and drawings are not."""
     solid = [c for c in text if not c.isspace()]
-    return sum(c.isalpha() for c in solid) >= _LETTERS * max(1, len(solid))
+    letters = sum(unicodedata.category(c)[0] in "LM" for c in solid)  # M: vowel signs, as of Hindi and Tamil
+    return letters >= _LETTERS * max(1, len(solid))
+
+
+def spaced(text: str) -> bool:
+    """Whether blanks divide the text into words; where they do not, no key phrases can be found in it."""
+    return word_count(text) <= _WORDS_A_BLANK * max(1, len(text.split()))
 
 
 def copied_run(notes_text: str, source: str, length: int = MAX_COPIED + 1) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from llm_twin.contracts.prose import Block
+from llm_twin.contracts.prose import Block, word_count
 from llm_twin.feature.chunk import heading_text
-from llm_twin.feature.notes import plain, topics, wordy
+from llm_twin.feature.notes import plain, spaced, topics, wordy
 
 LEAST_POINTS = 2  # fewer say no more than the title
 _LEAST_WORDS = 20  # of a paragraph that has a point of its own
@@ -23,7 +23,8 @@ def outline(markdown: str, found: Sequence[Block], vocabulary: Container[str] = 
         text = markdown[block.start : block.end]
         if block.kind == "heading":
             points.append(heading_text(text))
-        elif not headed and block.kind == "paragraph" and len(text.split()) >= _LEAST_WORDS:
-            points.append(", ".join(topics(text, vocabulary)) if wordy(plain(text)) else "")
+        elif not headed and block.kind == "paragraph" and word_count(text) >= _LEAST_WORDS:
+            noted = spaced(text) and wordy(plain(text))
+            points.append(", ".join(topics(text, vocabulary)) if noted else "")
     kept = [point for point in points if point]
     return kept if len(kept) >= LEAST_POINTS else []

@@ -9,7 +9,7 @@ from itertools import accumulate
 from llm_twin.contracts.records import Post, Split
 
 _SMALL_SHARE = 5  # with few posts a fifth is held out for each of validation and test
-_SMALLEST = 3  # fewer posts than this cannot be divided in three
+SMALLEST = 3  # fewer posts than this cannot be divided in three
 
 
 def by_age(posts: Iterable[Post]) -> list[Post]:
@@ -37,7 +37,7 @@ def split(
     held, remark = max(minimum, round(len(ids) * share)), ""
     if len(ids) < 3 * held:
         wanted = held
-        held = min(wanted, max(1, len(ids) // _SMALL_SHARE)) if len(ids) >= _SMALLEST else 0
+        held = min(wanted, max(1, len(ids) // _SMALL_SHARE)) if len(ids) >= SMALLEST else 0
         remark = (
             f"Only {len(ids)} posts: {held} instead of {wanted} are held out for validation, and as many for "
             "test; measures on so few are rough"

@@ -8,7 +8,7 @@ from statistics import median_low
 from typing import Any
 from urllib.parse import urlsplit
 
-from llm_twin.contracts.prose import prose
+from llm_twin.contracts.prose import prose, word_count
 from llm_twin.contracts.records import Chunk, Post, Sample
 
 UNKNOWN = "unknown"
@@ -28,7 +28,7 @@ def statistics(
     characters = sum(len(p.markdown) for p in posts)
     dates = sorted(p.published_at[:10] for p in posts if p.published_at)
     return {
-        "words": sum(_words(p.markdown) for p in posts),
+        "words": sum(word_count(p.markdown) for p in posts),
         "characters": characters,
         "prose_share": round(sum(len(prose(p.markdown)) for p in posts) / max(1, characters), 3),
         "first": dates[0] if dates else None,
@@ -38,19 +38,15 @@ def statistics(
         "kinds": _counted(p.kind for p in posts),
         "languages": _counted(p.language or UNKNOWN for p in posts),
         "sources": _counted(urlsplit(p.url).hostname or UNKNOWN for p in posts),
-        "post_words": _spread(_words(p.markdown) for p in posts),
+        "post_words": _spread(word_count(p.markdown) for p in posts),
         "chunk_tokens": _spread(count_tokens(c.text) for c in chunks),
         "chunk_characters": _spread(len(c.text) for c in chunks),
-        "completion_words": _spread(_words(s.completion) for s in samples),
+        "completion_words": _spread(word_count(s.completion) for s in samples),
         "samples": {split: _counted(s.task for s in samples if s.split == split) for split in _SPLITS},
     }
 
 
 _SPLITS = ("train", "validation", "test")
-
-
-def _words(text: str) -> int:
-    return len(text.split())
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from llm_twin.contracts.manifests import FEATURE_NAME, MANIFEST, FeatureManifest, Tombstone, read_manifest
+from llm_twin.contracts.manifests import FEATURE_NAME, MANIFEST, FeatureManifest, Tombstone, read_sealed
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import VersionNotFound, WorkspaceError, WorkspaceLocked
 from llm_twin.feature.hold import hold, settled
@@ -21,14 +21,22 @@ _GONE = ".gone.json"
 _NUMBER = re.compile(r"F(\d{4,})")
 
 
-def list_versions(features: Path) -> list[FeatureManifest]:
-    """The manifests of all sealed versions, oldest first; empty where nothing was built yet."""
+def sealed(features: Path) -> list[str]:
+    """The names of all sealed versions, oldest first; their manifests are not read."""
     folders = [f for f in features.glob("F*") if FEATURE_NAME.fullmatch(f.name) and (f / MANIFEST).is_file()]
+    return sorted((folder.name for folder in folders), key=lambda name: int(name[1:]))
+
+
+def list_versions(features: Path) -> list[FeatureManifest]:
+    """The manifests of all sealed versions, oldest first; empty where nothing was built yet.
+
+    Raises IntegrityError where one is not as it was sealed: what its version holds is then not known.
+    """
     found = []
-    for folder in folders:
+    for name in sealed(features):
         with suppress(VersionNotFound):  # collected by another process since we looked
-            found.append(FeatureManifest.model_validate_json(read_manifest(folder)))
-    return sorted(found, key=lambda manifest: int(manifest.version[1:]))
+            found.append(read_sealed(FeatureManifest, features / name))
+    return found
 
 
 def tombstone_path(features: Path, version: str) -> Path:
@@ -46,9 +54,11 @@ def tombstones(features: Path) -> list[Tombstone]:
 
 
 def latest(features: Path) -> FeatureManifest | None:
-    """The manifest of the newest version, or None."""
-    found = list_versions(features)
-    return found[-1] if found else None
+    """The manifest of the newest version, or None. Raises IntegrityError."""
+    for name in reversed(sealed(features)):
+        with suppress(VersionNotFound):
+            return read_sealed(FeatureManifest, features / name)
+    return None
 
 
 def next_name(features: Path) -> str:
@@ -62,7 +72,7 @@ def resolve(features: Path, name: str) -> Path:
 
     Raises VersionNotFound, naming what exists, or saying when and why the version went.
     """
-    names = [manifest.version for manifest in list_versions(features)]
+    names = sealed(features)
     if not names:
         raise VersionNotFound(
             f"There is no feature version in {features}", "Build one: llm-twin features build"

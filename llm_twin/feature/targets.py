@@ -7,16 +7,16 @@ out for later.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_twin.contracts.prompts import CONTEXT_WORDS
-from llm_twin.contracts.prose import PROSE, Block, blocks, ending, join
+from llm_twin.contracts.prose import PROSE, Block, blocks, ending, join, word_count
 from llm_twin.contracts.records import Post, Span, Split, Task
 from llm_twin.feature.chunk import heading_text
 from llm_twin.feature.dedup import text_hash
 from llm_twin.feature.near import BLOCK_WORDS, words
-from llm_twin.feature.notes import plain, wordy
+from llm_twin.feature.notes import plain, spaced, wordy
 from llm_twin.feature.quoted import overlaps, quoted
 
 # Of a completion, least and most. The most of a post is about what a training sequence of 1,024 tokens can
@@ -85,7 +85,7 @@ def written(source: Source) -> list[Block]:
     """The first blocks of the post's prose, as many as one sample holds; none where they say too little."""
     least, most = WRITE_WORDS
     taken = _first(source.post, source.prose, most) if source.post.title else []
-    return taken if len(join(source.post.markdown, spans(taken)).split()) >= least else []
+    return taken if word_count(join(source.post.markdown, spans(taken))) >= least else []
 
 
 def answering(source: Source) -> list[Paragraph]:
@@ -109,11 +109,22 @@ def continued(source: Source) -> Cut | None:
         for place in range(1, len(run)):
             after = tuple(spans(_first(post, run[place:], CONTINUE_WORDS[1])))
             before = post.markdown[run[0].start : run[place - 1].end]
-            context = len(ending(before, CONTEXT_WORDS).split())
-            if context >= _LEAST_CONTEXT and len(join(post.markdown, after).split()) >= least:
+            context = word_count(ending(before, CONTEXT_WORDS))
+            if context >= _LEAST_CONTEXT and word_count(join(post.markdown, after)) >= least:
                 start = after[0][0]
                 found.append((start < known, number(f"{post.id}:continue:{start}"), Cut(before, after)))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def overlong(posts: Iterable[Post]) -> str:
+    """A remark for the person on posts that open with a block which no sample holds; "" where none does."""
+    found = [post.id for post in posts if post.title and _opens_too_long(post)]
+    return (
+        f"{len(found)} posts open with a block of more than {WRITE_WORDS[1]} words and are not learnt whole "
+        f"({', '.join(found[:3])}{', ...' if len(found) > 3 else ''}): divide it into paragraphs"
+        if found
+        else ""
+    )
 
 
 def spans(found: Sequence[Block]) -> list[Span]:
@@ -151,9 +162,12 @@ def _repeated(text: str, later: Container[str]) -> bool:
 
 
 def _is_prose(block: Block, text: str) -> bool:
-    """Whether the block is a paragraph of the right length and of words (unfenced code parses as one too)."""
+    """Whether the block is a paragraph of the right length and of words (unfenced code parses as one too).
+
+    Notes and questions are made of its words, so that blanks must divide them.
+    """
     low, high = PARAGRAPH_WORDS
-    return block.kind == "paragraph" and low <= len(text.split()) <= high and _reads_on(text)
+    return block.kind == "paragraph" and low <= word_count(text) <= high and spaced(text) and _reads_on(text)
 
 
 def _reads_on(text: str) -> bool:
@@ -166,13 +180,18 @@ def _first(post: Post, found: Sequence[Block], most: int) -> list[Block]:
     taken: list[Block] = []
     count = 0
     for block in found:
-        count += len(post.markdown[block.start : block.end].split())
+        count += word_count(post.markdown[block.start : block.end])
         if count > most:
             break
         taken.append(block)
     while taken and taken[-1].kind == "heading":
         taken.pop()
     return taken
+
+
+def _opens_too_long(post: Post) -> bool:
+    own = [block for block in blocks(post.markdown) if block.kind in PROSE]
+    return any(block.kind != "heading" for block in own) and not _first(post, own, WRITE_WORDS[1])
 
 
 def _runs(source: Source) -> list[list[Block]]:

@@ -63,7 +63,7 @@ def opener(
 
     yield place
     for store in stores:
-        for version in ("F0001", "F0002"):
+        for version in store.versions():
             store.drop(version)
 
 
@@ -237,6 +237,24 @@ def test_drop_and_rebuild(store: VectorStore) -> None:
     store.drop("F0001")
     assert (store.has("F0001", CONTENT), store.has("F0002", CONTENT)) == (False, True)
     assert ids(built(store, CHUNKS[40:60], VECTORS[40:60]).dense(VECTORS[45], 1)) == [CHUNKS[45].id]
+
+
+def test_versions_names_all_indexes_the_incomplete_ones_too(opener: Callable[[], Open]) -> None:
+    class Stops(Silent):
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            raise KeyboardInterrupt
+
+    store = opener()()
+    assert store.versions() == []
+    built(store, CHUNKS[:20], VECTORS[:20], "F10000")
+    built(store, CHUNKS[:20], VECTORS[:20])
+    built(opener()(), CHUNKS[:20], VECTORS[:20], "F0003")  # another place
+    assert store.versions() == ["F0001", "F10000"]
+    with pytest.raises(KeyboardInterrupt):
+        store.build("F0002", CONTENT, CHUNKS[:20], VECTORS[:20], POSTS, Stops())
+    for version in store.versions():
+        store.drop(version)
+    assert store.versions() == []
 
 
 def test_a_build_repeated_changes_nothing(store: VectorStore) -> None:

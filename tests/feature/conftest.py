@@ -72,6 +72,9 @@ class MemoryStore:
         self.built.pop(version, None)
         self.contents.pop(version, None)
 
+    def versions(self) -> list[str]:
+        return sorted(self.built)
+
     def hybrid(self, vector: Vectors, text: str, k: int, where: object = None) -> list[Ranked]:
         return []
 

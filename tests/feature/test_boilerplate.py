@@ -51,6 +51,26 @@ def test_what_the_author_always_says_is_voice(post: Make, habit: str) -> None:
     assert remove(posts) == (posts, [])
 
 
+def test_lines_that_differ_in_what_they_tell_stay(post: Make) -> None:
+    walk = "{} km in 40:{}, heart rate {} ([track](https://tracks.example/{}))"
+    posts = [ended(post, n, "", walk.format(5 + n, 10 + n, 131 + n, n)) for n in range(10)]
+    assert remove(posts) == (posts, [])
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "First seen at [the old place](https://other.example) on {d}.",
+        "This is part {n} of [a longer story](https://lock.example/story).",
+        "[Letter](https://lock.example/letters) #{n} to all who keep a lock.",
+    ],
+)
+def test_dates_and_places_in_a_series_make_no_other_note(post: Make, note: str) -> None:
+    posts = [ended(post, n, note.replace("{d}", f"201{n}-0{n + 1}-1{n}")) for n in range(4)]
+    cleaned, _ = remove(posts)
+    assert [p.markdown for p in cleaned] == [post(n).markdown for n in range(4)]
+
+
 def test_headings_and_code_stay(post: Make) -> None:
     tail = "## Licence and newsletter\n\n    git clone https://lock.example/all.git"
     posts = [ended(post, n, tail) for n in range(20)]

@@ -233,6 +233,19 @@ def test_few_posts_are_remarked(space: Workspace, post: Make, embedder: Any, sto
     assert "Only 4 posts" in report.remarks[0]
 
 
+def test_a_post_that_no_sample_holds_is_remarked(
+    space: Workspace, post: Make, embedder: Any, store: Any
+) -> None:
+    long = post(0, " ".join(" ".join(post(n).markdown.split()) for n in range(100, 110)))
+    report = run([long, *(post(n) for n in range(1, 30))], Config(), embedder, store, space, Silent())
+    (remark,) = report.remarks
+    assert remark.startswith("1 posts open with a block of more than 900 words")
+    assert long.id in remark
+    newest = post(99, long.markdown)  # held out for the test, and not learnt in any case
+    report = run([newest, *(post(n) for n in range(1, 30))], Config(), embedder, store, space, Silent())
+    assert report.remarks == ()
+
+
 def test_no_posts(space: Workspace, embedder: Any, store: Any) -> None:
     with pytest.raises(EmptyStore, match="llm-twin collect"):
         run([], Config(), embedder, store, space, Silent())

@@ -104,6 +104,29 @@ def test_long_paragraph_is_cut_at_sentence_ends(post: Make, embedder: Any) -> No
     assert all(c.text.rstrip('"”')[-1] in ".!?…" for c in made)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "門はもう閉まっている。「本当に？」と彼女は言った。昼から閉まっている！！理由は誰も知らない。",
+        "गेट बंद था। वह चली गई। फिर बारिश हुई।",
+    ],
+    ids=["Japanese", "Hindi"],
+)
+def test_sentence_ends_of_other_scripts(post: Make, text: str) -> None:
+    made = chunk(post(1, text), Characters(), 18)
+    assert_nothing_lost(text, made)
+    assert len(made) > 1
+    assert all(c.text.endswith(("。", "？」", "！！", "।")) for c in made)
+
+
+def test_long_words_that_are_one_token_to_the_model_are_cut(post: Make, embedder: Any) -> None:
+    text = "เช้านี้ฉันตื่นเช้ามากเพราะอากาศดี" * 90
+    embedder.count_tokens = lambda piece: len(piece.split())
+    made = chunk(post(1, text), embedder, 40)
+    assert_nothing_lost(text, made)
+    assert max(len(c.text) for c in made) < 410
+
+
 def test_long_code_is_cut_at_lines(post: Make, embedder: Any) -> None:
     code = "```c\n" + "\n".join(f"int row_{n} = {n};" for n in range(40)) + "\n```"
     made = chunk(post(1, code), embedder, 40)

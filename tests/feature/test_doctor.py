@@ -291,6 +291,24 @@ def test_a_post_in_two_splits(version: FeatureVersion) -> None:
     assert problem(check(version), f"1 posts stand in two splits \\({splits['test'][0]}")
 
 
+def test_a_split_that_holds_nothing_out(version: FeatureVersion) -> None:
+    splits = version.manifest.splits
+    for split, others in (("test", "validation"), ("validation", "test")):
+        both = {"train": (*splits["train"], *splits[split]), others: splits[others], split: ()}
+        version.manifest.__dict__["splits"] = both
+        assert f"None of 40 posts is held out for {split}" in check(version)
+
+
+@pytest.mark.parametrize(("number", "held"), [(2, False), (3, True)])
+def test_posts_too_few_to_divide_are_no_fault(
+    tmp_path: Path, post: Make, embedder: Any, store: Any, number: int, held: bool
+) -> None:
+    run([post(n) for n in range(number)], Config(), embedder, store, Workspace(tmp_path), Silent())
+    version = FeatureVersion.open(tmp_path / "features" / "F0001")
+    assert bool(version.split("validation")) == held
+    assert not [problem for problem in check(version) if "held out" in problem]
+
+
 def test_examples_show_every_task_and_different_posts(version: FeatureVersion) -> None:
     shown = examples(version)
     assert len({s.id for s in shown}) == 5

@@ -152,3 +152,22 @@ def test_removing_nothing_clears_what_a_killed_run_left(space: Workspace, store:
     gc.remove(space, store, [], "a post was forgotten")
     assert not left.parent.exists()
     assert names(space) == ["F0001", "F0002", "F0003", "F0004"]
+
+
+def test_indexes_of_no_sealed_version_go(space: Workspace, store: Any, post: Make, embedder: Any) -> None:
+    """A build that is killed after its index and before its version leaves one, and no tombstone."""
+
+    def leave() -> None:
+        store.build("F0005", "0" * 64, [], [], {})
+
+    leave()
+    gc.remove(space, store, [], "a post was forgotten")
+    assert store.versions() == ["F0001", "F0002", "F0003", "F0004"]
+    leave()
+    run([post(n) for n in range(7)], Config(), embedder, store, space, Silent())
+    assert store.versions() == ["F0001", "F0002", "F0003", "F0004"], "a build that changes nothing"
+    leave()
+    gc.run(space, store, {}, grace_days=0, dry_run=True)
+    assert "F0005" in store.versions()
+    gc.run(space, store, {}, grace_days=0)
+    assert store.versions() == names(space) == ["F0004"]

@@ -76,6 +76,16 @@ def test_short_blocks_in_common_are_chance(post: Make) -> None:
     assert inside([f"{post(n).markdown}\n\n{tail}" for n in range(2)], 0.01) == []
 
 
+def test_a_sign_off_chains_no_posts(post: Make) -> None:
+    sign = "That is all from the lock today, good night to you all."
+    texts = [f"{post(n).markdown}\n\n{sign}" for n in range(20)]
+    short = f"Lock closed tomorrow for repairs; bring your own tea, and mind the geese please.\n\n{sign}"
+    assert related([*texts, short]) == []
+    assert related([*texts[:2], short]) == [(0, 1, 2)], "of so few it cannot be told"
+    long = f"{texts[0]}\n\n{post(30).markdown}\n\n{post(31).markdown}"
+    assert related([long, *texts[1:], post(30).markdown]) == [(0, 20)]
+
+
 def test_chains_are_one_group() -> None:
     first = text(1)
     second = changed(first, 0.05)

@@ -6,7 +6,7 @@ import pytest
 
 from llm_twin.contracts.prose import blocks, join
 from llm_twin.contracts.records import Post
-from llm_twin.feature.notes import MAX_COPIED, copied_run, notes, plain, wordy
+from llm_twin.feature.notes import MAX_COPIED, copied_run, notes, plain, spaced, wordy
 
 PARAGRAPH = (
     "On 9,870 lines it found 212 leaps. I went through them by hand, over four evenings and a bowl of "
@@ -94,6 +94,18 @@ def test_a_numeral_may_be_a_name() -> None:
     assert "numbers: two geese; five keepers" in made
 
 
+def test_vowel_signs_do_not_part_words() -> None:
+    text = (
+        "आज सुबह मैं बहुत जल्दी उठ गया क्योंकि मौसम बहुत अच्छा था और नदी के किनारे टहलने का मन हो रहा था। "
+        "रास्ते में मुझे मेरे पुराने मित्र रमेश मिले जो अपने कुत्ते को घुमा रहे थे। हमने साथ बैठकर चाय पी और पुराने दिनों की बातें कीं।"
+    )
+    made = notes(text)
+    assert made is not None
+    assert not copied_run(made, text)
+    assert copied_run("मैं बहुत जल्दी उठ", text, length=4)
+    assert not copied_run("मैं बहुत जल्दी", text, length=4)
+
+
 def test_too_little_to_note() -> None:
     assert (
         notes("And so it was, and so it will be, and there is no more to be said about it than that.") is None
@@ -105,6 +117,12 @@ def test_plain_drops_marks_only() -> None:
     assert " ".join(plain(text).split()) == "See bold and thin in a link, x , snake_case and 2 * 3 * 4."
 
 
+def test_spaced() -> None:
+    assert spaced("It was 水位 that I read on the board, and no more.")
+    assert not spaced("水位は1.8 mです。私は鉛筆で書いた。")
+    assert not spaced("เช้านี้ฉันตื่นเช้ามากเพราะอากาศดี และอยากไปเดินเล่นริมแม่น้ำ")
+
+
 def test_copied_run_ignores_case_and_punctuation() -> None:
     assert copied_run("- x: A, b; c d", "so a b c d then", length=4)
     assert not copied_run("- x: A, b; c d", "so a b c then d", length=4)
@@ -112,4 +130,6 @@ def test_copied_run_ignores_case_and_punctuation() -> None:
 
 def test_wordy() -> None:
     assert wordy("It's only words, really: words and a 7.")
+    assert wordy("आज सुबह मैं बहुत जल्दी उठ गया क्योंकि मौसम अच्छा था।"), "vowel signs belong to words"
+    assert wordy("আজ সকালে আমি খুব তাড়াতাড়ি উঠেছিলাম।")
     assert not wordy('if (x[i] != "\\0") { y += 0x3f; }')

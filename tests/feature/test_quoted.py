@@ -25,6 +25,7 @@ def found(markdown: str) -> list[str]:
         (f'A reader sent this:\n\n"{LETTER}"\n\n{OWN}', [f'"{LETTER}"']),
         (f"Ein Leser meint:\n\n„{LETTER}“\n\n{OWN}", [f"„{LETTER}“"]),
         (f"This came:\n\n“{LETTER}\n\n“{LETTER}”\n\n{OWN}", [f"“{LETTER}", f"“{LETTER}”"]),
+        (f"1. As Bram put it:\n\n   > {LETTER}\n\n   {OWN}\n\n2. {OWN}", [f"   > {LETTER}"]),
         (f"Bram Tolley of Corrow writes:\n\n{LETTER}\n\n{OWN}", [LETTER]),
         (
             f"From: Bram\nSubject: the hat\n\n{LETTER}\n\n{OWN}",

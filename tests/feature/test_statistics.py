@@ -56,6 +56,10 @@ def test_nothing_at_all_has_figures_too() -> None:
     assert statistics([], [], [], len)["post_words"] == [0, 0, 0]
 
 
+def test_words_of_a_script_without_blanks_are_its_characters(post: Make) -> None:
+    assert statistics([post(1, "水位は1.8 mです")], [], [], len)["post_words"] == [7, 7, 7]
+
+
 def test_code_and_quotes_are_no_prose(post: Make) -> None:
     words = "The gate was shut before noon and the barge waited in the rain below it."
     assert statistics([post(1, f"{words}\n\n```\n{words}\n```")], [], [], len)["prose_share"] < 0.6

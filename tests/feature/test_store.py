@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ from llm_twin.config import Config
 from llm_twin.contracts.manifests import Tombstone
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
-from llm_twin.errors import VersionNotFound
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import IntegrityError, VersionNotFound
 from llm_twin.feature import gc, run
 from llm_twin.feature.hold import holders
 from llm_twin.feature.store import latest, list_versions, next_name, open_version, resolve, tombstones
@@ -86,6 +88,34 @@ def test_a_tombstone_beside_its_version_counts_for_nothing(features: Path) -> No
     (features / "F0001.gone.json").write_text(stone.model_dump_json())
     assert tombstones(features) == []
     assert resolve(features, "F0001") == features / "F0001"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "cannot be read"),
+        ('{"version": "F0001"}', "cannot be read"),
+        ("\udcff", "cannot be read"),
+        ("Mallory", "was changed after it was sealed"),
+    ],
+    ids=["no JSON", "no manifest", "no UTF-8", "another author"],
+)
+def test_a_manifest_that_is_not_as_it_was_sealed_is_named(features: Path, text: str, reason: str) -> None:
+    path = features / "F0001" / "manifest.json"
+    if text == "Mallory":
+        text = json.dumps(json.loads(path.read_text()) | {"prompt": {"version": "1", "author": text}})
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    for look in (
+        lambda: FeatureVersion.open(features / "F0001"),
+        lambda: open_version(Workspace(features.parent), "F0001"),
+        lambda: list_versions(features),
+    ):
+        with pytest.raises(IntegrityError, match=rf"F0001/manifest\.json {reason}\. Restore it.*or delete"):
+            look()
+    assert latest(features) is not None, "the others serve"
+    assert open_version(Workspace(features.parent), "latest").name == "F0002"
+    with pytest.raises(VersionNotFound, match="Choose one of: F0001, F0002"):
+        resolve(features, "F0009")
 
 
 def test_an_opened_version_is_held_until_it_is_dropped(features: Path) -> None:

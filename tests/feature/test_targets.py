@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from llm_twin.contracts.prose import join
 from llm_twin.contracts.records import Post
-from llm_twin.feature.targets import Cut, Source, continued, sources
+from llm_twin.feature.targets import Cut, Source, continued, overlong, sources, spans, written
 
 Make = Callable[..., Post]
 
@@ -68,6 +70,42 @@ def test_what_a_sample_of_the_whole_post_cannot_hold_is_continued_first(post: Ma
     for number in range(10):
         _, target = cut(post(number, "\n\n".join(parts)))
         assert target.startswith(("gaa", "haa"))
+
+
+def test_code_in_a_list_is_no_target(post: Make) -> None:
+    text = f"{words('a', 40)}\n\n1. Shut it:\n\n   ```sh\n   shut --now\n   ```\n\n2. {words('b', 40)}"
+    found = source(post(1, text))
+    assert [block.kind for block in written(found)] == ["paragraph", "list", "list"]
+    assert join(text, spans(written(found))) == f"{words('a', 40)}\n\n1. Shut it:\n\n2. {words('b', 40)}"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "paragraphs"),
+    [
+        ("我今天早上起得很早，因為天氣很好，我想去河邊走走。", 0),
+        ("आज सुबह मैं बहुत जल्दी उठ गया क्योंकि मौसम बहुत अच्छा था।", 1),
+        ("இன்று காலை நான் மிகவும் சீக்கிரமாக எழுந்தேன் ஏனென்றால் வானிலை நன்றாக இருந்தது.", 1),
+        ("เช้านี้ฉันตื่นเช้ามากเพราะอากาศดี และอยากไปเดินเล่นริมแม่น้ำ ", 0),
+    ],
+    ids=["Chinese", "Hindi", "Tamil", "Thai"],
+)
+def test_every_script_is_learnt_from(post: Make, sentence: str, paragraphs: int) -> None:
+    """Whole and in parts; paragraphs where blanks divide the words that notes are made of."""
+    text = f"{sentence * 4}\n\n{sentence * 5}"
+    found = source(post(1, text))
+    assert len(written(found)) == 2
+    assert continued(found)
+    assert len(found.paragraphs) == 2 * paragraphs
+
+
+def test_a_post_that_opens_with_more_than_a_sample_holds_is_named(post: Make) -> None:
+    long, short = post(1, f"## Head\n\n{words('a', 950)}\n\n{words('b', 40)}"), post(2)
+    assert written(source(long)) == []
+    assert overlong([long, short]) == (
+        f"1 posts open with a block of more than 900 words and are not learnt whole ({long.id}): "
+        "divide it into paragraphs"
+    )
+    assert overlong([short, post(3, "## Nothing but a heading"), post(4, "")]) == ""
 
 
 def test_one_post_is_always_cut_at_one_place(post: Make) -> None:
