@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,12 +129,18 @@ class Twin:
 
         return batch.run(source, out, self.writer(), progress or Silent())
 
-    def serve(self, host: str = "127.0.0.1", port: int = 8017) -> None:
-        """Serve the OpenAI-compatible API and the web page until interrupted."""
-        from llm_twin.inference.server import create_app, serve
+    def serve(self, host: str = "127.0.0.1", port: int = 8017, allow_remote: bool = False) -> None:
+        """Serve the OpenAI-compatible API and the web page until interrupted.
+
+        Where LLM_TWIN_API_KEY is set, every request must bring that key. Raises TwinError for a host that
+        others can reach, unless `allow_remote` is given and there is a key.
+        """
+        from llm_twin.inference.server import KEY, create_app, serve
 
         self._check(self.model)
-        serve(create_app(self.writer, lambda: self.models), host, port)
+        key = os.environ.get(KEY) or None
+        app = create_app(self.writer, lambda: self.models, (host.strip("[]"),), key)
+        serve(app, host, port, allow_remote and key is not None)
 
     def writer(self, model: str | None = None) -> Writer:
         """What answers a request now: the live pair, or another model of the registry beside it."""

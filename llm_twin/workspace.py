@@ -32,6 +32,13 @@ CONFIG_FILE = "twin.yaml"
 # How often a lock is tried again. With 0.05 one of 8 processes that took turns waited 17 s for its own.
 _POLL_S = 0.01
 _IDENTITY_WAIT_S = 10.0  # for another process that writes it: milliseconds
+# What a person can do where a path cannot be written.
+_FIXES = {
+    **dict.fromkeys((errno.EACCES, errno.EROFS, errno.EPERM), "Check its permissions"),
+    **dict.fromkeys(
+        (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG), "Name another, or move what is there"
+    ),
+}
 ENVIRONMENT = "LLM_TWIN_WORKSPACE"
 
 
@@ -148,7 +155,7 @@ class Workspace:
 
 @contextmanager
 def translate_disk_full(path: Path) -> Iterator[None]:
-    """Turn "no space left" and "read-only" into errors for people."""
+    """Turn "no space left", "read-only" and a path of a wrong kind into errors for people."""
     try:
         yield
     except OSError as error:
@@ -156,9 +163,9 @@ def translate_disk_full(path: Path) -> Iterator[None]:
             raise DiskFull(
                 f"No space left on the disk of {path}", "Free some space and run the same command again"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if fix := _FIXES.get(error.errno or 0):
             raise WorkspaceError(
-                f"{error.filename or path} cannot be written", "Check its permissions"
+                f"{error.filename or path} cannot be written ({error.strerror})", fix
             ) from error
         raise
 
@@ -185,16 +192,24 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def atomic_write(target: Path, data: bytes | str) -> None:
-    """Write a file that is either the old one or the new one, never in between."""
+    """Write a file that is either the old one or the new one, never in between.
+
+    A link stays, and the file that it leads to is written; a device or a FIFO is written to as it is.
+    """
+    raw = data.encode() if isinstance(data, str) else data
     with translate_disk_full(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+        if target.exists() and not target.is_file():
+            target.write_bytes(raw)
+            return
+        file = Path(os.path.realpath(target))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
         try:
             with os.fdopen(handle, "wb") as out:
-                out.write(data.encode() if isinstance(data, str) else data)
+                out.write(raw)
                 out.flush()
                 os.fsync(out.fileno())
-            Path(name).replace(target)
+            Path(name).replace(file)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

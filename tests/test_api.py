@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,27 @@ def test_base_and_version_answer_side_by_side(story: Story) -> None:
 def test_an_unknown_model_is_noticed_when_it_is_opened(story: Story) -> None:
     with pytest.raises(VersionNotFound, match="v99"):
         Twin.open(story.demo, model="v99")
+
+
+@pytest.mark.parametrize("key", ["", "sesame"])
+def test_what_is_served_answers_for_its_own_host_and_asks_for_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    from starlette.testclient import TestClient
+
+    served: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("llm_twin.inference.server.serve", lambda *given: served.append(given))
+    monkeypatch.setenv("LLM_TWIN_API_KEY", key)
+    compose.init(tmp_path)
+    with Twin.open(tmp_path) as twin:
+        twin.serve("127.0.0.2", 0)
+        twin.serve("0.0.0.0", 0, allow_remote=True)
+    assert [remote for *_, remote in served] == [False, bool(key)]
+    for (app, *_), host in zip(served, ("127.0.0.2", "192.168.1.7"), strict=True):
+        client = TestClient(app, base_url=f"http://{host}")
+        assert client.get("/healthz", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        assert client.get("/healthz").status_code == (401 if key else 200)
+        assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 403
 
 
 def _posts(story: Story) -> Iterable[Post]:

@@ -130,6 +130,38 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_link_stays_and_the_file_that_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link, file = tmp_path / "link", tmp_path / "elsewhere" / "file"
+    link.symlink_to(Path("elsewhere") / "file")
+    for text in ("made", "replaced"):
+        atomic_write(link, text)
+        assert link.is_symlink()
+        assert file.read_text() == text
+    assert [p.name for p in file.parent.iterdir()] == ["file"]
+
+
+def test_a_fifo_is_written_to_as_it_is(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            atomic_write(fifo, "said")
+            assert fifo.is_fifo()
+            assert reader.communicate(timeout=20)[0] == "said"
+        finally:
+            reader.kill()
+
+
+@pytest.mark.parametrize("name", ["folder", "file/below", "file/far/below", "n" * 300])
+def test_a_path_of_a_wrong_kind_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkspaceError, match=r"cannot be written \(.+\)\. Name another"):
+        atomic_write(tmp_path / name, "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, code: int) -> None:
     with pytest.raises(DiskFull, match="No space left on the disk"), translate_disk_full(tmp_path):

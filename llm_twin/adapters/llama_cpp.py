@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -207,16 +208,24 @@ def _start(gguf: Path, adapters: Sequence[Path], context: int, threads: int) -> 
     params.ui = False
     params.endpoint_slots = False
     try:
-        server = xllamacpp.Server(params)
-        # A server that is freed before its loop has begun waits for ever: an answered request shows it has.
-        _checked(server.handle_completions({"prompt": [0], "n_predict": 1, "temperature": 0}))
-        return server
+        # In a thread, because Ctrl-C here must not free the server before it runs; it is waited for.
+        with ThreadPoolExecutor(1) as starting:
+            return starting.submit(_running, params).result()
     except RuntimeError as error:
         logging.getLogger(__name__).debug("xllamacpp: %s", error)
         names = ", ".join(str(path) for path in (gguf, *adapters))
         raise EngineError(
             f"llama.cpp could not load {names}", f"Set {DEBUG}=1 and run again to see what llama.cpp says"
         ) from error
+
+
+def _running(params: Any) -> Any:
+    """A server whose loop has begun, as an answered request shows; freed before that, it waits for ever."""
+    import xllamacpp
+
+    server = xllamacpp.Server(params)
+    _checked(server.handle_completions({"prompt": [0], "n_predict": 1, "temperature": 0}))
+    return server
 
 
 def _adapter(path: Path) -> Any:

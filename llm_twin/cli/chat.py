@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from llm_twin.cli import show
@@ -26,18 +27,24 @@ Ctrl-C stops an answer and keeps what was said."""
 def talk(space: Twinspace, model: str, features: str, allow_tainted: bool = False) -> None:
     """Read questions until the end of input."""
     from llm_twin.api import Twin
+    from llm_twin.errors import TwinError
 
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a byte that is no text must not end the conversation
     with Twin(space, model, features, allow_tainted) as twin:
         conversation = twin.conversation()
         writer = twin.writer()  # starts the engine, so that what is missing is said before the first question
         print(f"You are talking to the twin of {writer.author}, {writer.model} with {writer.features.name}.")
         print("/help names the commands; Ctrl-D ends the chat.\n")
         while (line := _read()) is not None:
-            if line.startswith("/"):
-                if not _command(line, space, twin, conversation):
-                    return
-            elif line:
-                _answer(conversation, line)
+            try:
+                if line.startswith("/"):
+                    if not _command(line, space, twin, conversation):
+                        return
+                elif line:
+                    _answer(conversation, line)
+            except TwinError as error:  # nor one question or command that fails
+                print(f"llm-twin: {error}", file=sys.stderr)
 
 
 def _read() -> str | None:
@@ -54,8 +61,6 @@ def _read() -> str | None:
 
 
 def _answer(conversation: Conversation, question: str) -> None:
-    from llm_twin.errors import TwinError
-
     try:
         reply = conversation.ask(question)
         try:
@@ -67,16 +72,11 @@ def _answer(conversation: Conversation, question: str) -> None:
     except KeyboardInterrupt:
         print("(stopped)")
         return
-    except TwinError as error:  # one question that fails must not end the conversation
-        print(f"llm-twin: {error}", file=sys.stderr)
-        return
     print(f"\n{sources(reply.answer)}\n")
 
 
 def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation) -> bool:
     """Carry out a line that begins with a slash; False ends the chat."""
-    from llm_twin.errors import TwinError
-
     name, _, argument = line.partition(" ")
     if name == "/quit":
         return False
@@ -87,13 +87,9 @@ def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation
         ]
         print("\n".join(shown) or "The last answer drew on no passage.")
     elif name == "/model" and argument.strip():
-        try:
-            writer = twin.writer(argument.strip())
-        except TwinError as error:
-            print(f"llm-twin: {error}", file=sys.stderr)
-        else:
-            conversation.provider = lambda: twin.writer(argument.strip())
-            print(f"Now talking with {writer.model}.")
+        writer = twin.writer(argument.strip())
+        conversation.provider = lambda: twin.writer(argument.strip())
+        print(f"Now talking with {writer.model}.")
     elif name == "/save":
         path = space.workspace.chats / f"{datetime.now():%Y-%m-%d-%H%M%S}.md"
         conversation.save(path)

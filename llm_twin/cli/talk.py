@@ -174,7 +174,13 @@ def serve(
     host: Annotated[
         str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port; 0 chooses a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 chooses a free one.")
+    ] = None,
+    allow_remote: Annotated[
+        bool,
+        typer.Option("--allow-remote", help="Let others reach it, with the key in $LLM_TWIN_API_KEY."),
+    ] = False,
     model: Model = "live",
     features: FeatureVersion = "live",
     allow_tainted: Tainted = False,
@@ -187,7 +193,7 @@ def serve(
 
     settings = opened.config.serve
     with Twin(opened, model, features, allow_tainted) as twin:
-        twin.serve(host or settings.host, settings.port if port is None else port)
+        twin.serve(host or settings.host, settings.port if port is None else port, allow_remote)
 
 
 def _twin(
@@ -233,11 +239,13 @@ def sources(answer: Answer) -> str:
 def _read(file: Path) -> str:
     from llm_twin.errors import TwinError
 
-    if str(file) == "-":
-        return sys.stdin.read()
+    piped = str(file) == "-"
     try:
-        return file.read_text(encoding="utf-8")
+        # By its number: as sys.stdin it may make halves of surrogate pairs of what is no text.
+        with open(0 if piped else file, encoding="utf-8-sig", closefd=not piped) as text:
+            return text.read()
     except (OSError, UnicodeDecodeError) as error:
         raise TwinError(
-            f"{file} cannot be read ({error})", "Name a UTF-8 text file, or - for standard input"
+            f"{'Standard input' if piped else file} cannot be read ({error})",
+            "Name a UTF-8 text file, or - for standard input",
         ) from None

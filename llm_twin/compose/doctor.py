@@ -1,4 +1,7 @@
-"""What this machine can do: packages, weights, cores, memory and disk, each with what to do about it."""
+"""What this machine can do (packages, weights, cores, memory, disk) and whether twin.yaml is right.
+
+Each check says what to do about it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from llm_twin.errors import MissingDependency, TwinError
+from llm_twin.compose.space import open_workspace
+from llm_twin.errors import ConfigError, MissingDependency, TwinError, WorkspaceError
 
 State = Literal["ok", "warn", "fail"]
 # Of the default base: peak of a training run; weights, cache, checkpoints and versions on disk.
@@ -28,8 +32,8 @@ class Check:
     fix: str = ""
 
 
-def doctor(folder: Path) -> list[Check]:
-    """All checks; `folder` is where a workspace is or would be."""
+def doctor(workspace: Path | None = None) -> list[Check]:
+    """All checks: of this machine, and of twin.yaml in the workspace given, or found, if there is one."""
     return [
         _python(),
         *map(_package, _PACKAGES),
@@ -38,7 +42,8 @@ def doctor(folder: Path) -> list[Check]:
         _cores(),
         _accelerator(),
         _memory(),
-        _disk(folder),
+        _disk(workspace or Path.cwd()),
+        *_configuration(workspace),
     ]
 
 
@@ -131,3 +136,13 @@ def _disk(folder: Path) -> Check:
     short = free < _NEEDED_DISK_GB
     fix = f"Free some space: a twin takes about {_NEEDED_DISK_GB:.0f} GB" if short else ""
     return Check("disk", "fail" if short else "ok", f"{free:.0f} GB free at {there}", fix)
+
+
+def _configuration(workspace: Path | None) -> list[Check]:
+    try:
+        file = open_workspace(workspace).workspace.config_file
+    except ConfigError as error:
+        return [Check("twin.yaml", "fail", problem, "Correct it") for problem in error.problems]
+    except WorkspaceError as error:
+        return [Check("twin.yaml", "fail" if workspace else "warn", error.what, error.fix)]
+    return [Check("twin.yaml", "ok", str(file))]

@@ -3,9 +3,10 @@
 In:  {"ask": "..."} or {"write": "..."} or {"rewrite": "..."}, each with an optional "id"
 Out: {"line", "id", "input", "task", ...the answer} or {"line", "id", "input", "error"}
 
-`line` is the number of the input line (from 1) and `input` the first 16 hex digits of its sha256: a line of
-the output counts as done while both still match. Bad input is answered by an error line and the run goes on;
-where the engine fails the run stops, and the same command continues it.
+`line` is the number of the input line (from 1) and `input` the first 16 hex digits of its sha256: an answer
+in the output counts as done while both still match. Bad input is answered by an error line and the run goes
+on; the next run tries such lines again. Where the engine or the store fails the run stops, and the same
+command continues it.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from llm_twin.contracts.ports import Progress, Silent
-from llm_twin.errors import EngineError, TwinError, VersionNotFound, WorkspaceError
+from llm_twin.errors import EngineError, StoreError, TwinError, VersionNotFound, WorkspaceError
 from llm_twin.inference.writer import Writer
 from llm_twin.workspace import atomic_write, translate_disk_full
 
 TASKS = ("ask", "write", "rewrite")
 _HEAD = b'{"line": '  # how every line that is written begins
-_FATAL = (EngineError, VersionNotFound, WorkspaceError)  # the next line would meet the same
+_FATAL = (EngineError, StoreError, VersionNotFound, WorkspaceError)  # the next line would meet the same
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one run did: lines answered (the refused among them), lines that failed, lines done before."""
+    """What one run did: lines answered (the refused among them), lines that failed, lines answered before."""
 
     done: int
     refused: int
@@ -48,9 +49,9 @@ class _Line:
 
 
 def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None) -> BatchReport:
-    """Answer every line of `lines` that `out` does not hold yet, appending to `out`.
+    """Answer every line of `lines` that `out` holds no answer to yet, appending to `out`.
 
-    Raises WorkspaceError where a file cannot be read or written, DiskFull, EngineError.
+    Raises WorkspaceError where a file cannot be read or written, DiskFull, EngineError, StoreError.
     """
     progress = progress or Silent()
     if out.exists() and lines.exists() and out.samefile(lines):
@@ -73,12 +74,14 @@ def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None
                 failed += "error" in result
                 refused += bool(result.get("refused"))
                 progress.advance()
+    if kept:
+        _in_order(out)
     return BatchReport(done, refused, failed, len(kept))
 
 
 def _lines(path: Path) -> Iterator[_Line]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise WorkspaceError(f"There is no file {path}", "Name a file of JSON lines") from None
     except (UnicodeDecodeError, OSError) as error:
@@ -89,7 +92,7 @@ def _lines(path: Path) -> Iterator[_Line]:
 
 
 def _kept(out: Path, wanted: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """The lines that are done; a torn last line and lines of a changed input are taken out of the file.
+    """The lines that are answered; errors, lines of a changed input and a torn last one leave the file.
 
     Raises WorkspaceError, and changes nothing, where the file holds something that no batch wrote.
     """
@@ -99,10 +102,11 @@ def _kept(out: Path, wanted: set[tuple[int, str]]) -> set[tuple[int, str]]:
     *lines, torn = old.split(b"\n")
     kept: dict[tuple[int, str], bytes] = {}
     for line in lines:
-        key = _key(line)
-        if key is None:
+        written = _written(line)
+        if written is None:
             raise _foreign(out)
-        if key in wanted:
+        key, answered = written
+        if answered and key in wanted:
             kept.setdefault(key, line + b"\n")
     if torn and not (torn.startswith(_HEAD) or _HEAD.startswith(torn)):
         raise _foreign(out)
@@ -116,30 +120,46 @@ def _foreign(out: Path) -> WorkspaceError:
     return WorkspaceError(f"{out} holds something that no batch wrote", "Name another file for the output")
 
 
-def _key(line: bytes) -> tuple[int, str] | None:
+def _written(line: bytes) -> tuple[tuple[int, str], bool] | None:
+    """The key of a line of the output, and whether it is an answer; None where no batch wrote it."""
     try:
         found = json.loads(line)
-        return int(found["line"]), str(found["input"])
-    except (ValueError, KeyError, TypeError):
+        return (int(found["line"]), str(found["input"])), "error" not in found
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _in_order(out: Path) -> None:
+    """Put the lines that a run appended behind those of an earlier one in their places."""
+    lines = out.read_bytes().splitlines(keepends=True)
+    ordered = sorted(lines, key=lambda line: int(json.loads(line)["line"]))
+    if ordered != lines:
+        atomic_write(out, b"".join(ordered))
 
 
 def _result(line: _Line, writer: Writer) -> dict[str, Any]:
     number, digest = line.key
     head: dict[str, Any] = {"line": number, "id": None, "input": digest}
     try:
-        request = json.loads(line.text)
+        request = _parsed(line.text)
         task, text = _request(request)
         head["id"] = request.get("id")
         with getattr(writer, task)(text) as reply:
             answer = reply.finish()
     except _FATAL:
         raise
-    except json.JSONDecodeError as error:
-        return head | {"error": f"not JSON: {error.msg} at column {error.colno}"}
     except TwinError as error:
         return head | {"error": str(error)}
     return {**head, "task": task, **answer.model_dump(mode="json")}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TwinError(f"not JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets in brackets
+        raise TwinError(f"not JSON that can be read: {error}") from None
 
 
 def _request(request: Any) -> tuple[str, str]:

@@ -1,12 +1,14 @@
-"""What is refused before a request reaches the twin: foreign hosts, foreign origins, too large bodies.
+"""What is refused before a request reaches the twin: foreign hosts and origins, large bodies, a wrong key.
 
 A server on loopback is not private by itself: any web page can have a name of its own resolve to 127.0.0.1
 (DNS rebinding) and read answers, or send requests blindly from another origin. Both carry a Host or an Origin
-that is not this machine's.
+that is not this machine's. Others on the network carry neither; what keeps them out is a key.
 """
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -49,6 +51,19 @@ def allowed(authority: str, hosts: Collection[str]) -> bool:
     return not ANY_ADDRESS.isdisjoint(hosts) and _is_address(name)
 
 
+def holds(authorization: str, key: str) -> bool:
+    """Whether an Authorization header brings the key: as a Bearer's, or as the password of a browser."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            given = base64.b64decode(given).decode().partition(":")[2]
+        except ValueError:
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return secrets.compare_digest(given.strip().encode(), key.encode())
+
+
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
@@ -60,13 +75,20 @@ def _is_address(name: str) -> bool:
 class Guard:
     """ASGI middleware; answers in the API's error form."""
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] = (), max_bytes: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Collection[str] = (),
+        max_bytes: int = 1_000_000,
+        key: str | None = None,
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._max_bytes = max_bytes
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403 or 413."""
+        """Pass the request on, or answer 401, 403 or 413."""
         from starlette.responses import JSONResponse
 
         if scope["type"] != "http":
@@ -76,7 +98,8 @@ class Guard:
         refused = self._refused(headers)
         if refused is not None:
             status, message, code = refused
-            await JSONResponse(wire.error(message, status, code), status)(scope, receive, send)
+            asks = {"WWW-Authenticate": "Basic"} if status == 401 else None  # a browser then asks its user
+            await JSONResponse(wire.error(message, status, code), status, asks)(scope, receive, send)
             return
         await self._app(scope, self._bounded(receive), send)
 
@@ -90,6 +113,8 @@ class Guard:
             )
         if origin is not None and not allowed(urlsplit(origin).netloc, self._hosts):
             return 403, f"Origin {origin!r} may not use this server.", "origin_refused"
+        if self._key is not None and not holds(headers.get("authorization", ""), self._key):
+            return 401, "Send the key as 'Authorization: Bearer KEY', or as a password.", "invalid_api_key"
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self._max_bytes:
             return 413, self._too_large, "body_too_large"

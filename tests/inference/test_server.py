@@ -15,23 +15,25 @@ import pytest
 from doubles import ScriptedEngine
 
 from llm_twin.errors import EngineError, TwinError, VersionNotFound
-from llm_twin.inference.guard import allowed, is_loopback
+from llm_twin.inference.guard import allowed, holds, is_loopback
 from llm_twin.inference.server import create_app, listen, serve, server
 from llm_twin.inference.writer import Writer
 
 ANSWERED = "How did you mend the spout of the brass kettle?"
 SAID = "I read the board by hand. It says 1.82 m."
-ASK = {"model": "twin", "messages": [{"role": "user", "content": ANSWERED}]}
+ASK: dict[str, Any] = {"model": "twin", "messages": [{"role": "user", "content": ANSWERED}]}
 
 
 @contextmanager
-def running(make_writer: Callable[..., Writer], engine: ScriptedEngine) -> Iterator[httpx.Client]:
+def running(
+    make_writer: Callable[..., Writer], engine: ScriptedEngine, key: str | None = None
+) -> Iterator[httpx.Client]:
     def provider(name: str | None) -> Writer:
         if name not in (None, "base", "v1", "v3"):
             raise VersionNotFound(f"No model {name}", "See them: llm-twin models list")
         return make_writer(name or "v3", engine=engine)
 
-    app = create_app(provider, lambda: ("base", "v1", "v3"), hosts=("twin.example",))
+    app = create_app(provider, lambda: ("base", "v1", "v3"), hosts=("twin.example",), key=key)
     with listen("127.0.0.1", 0) as bound:
         serving = server(app)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [bound]})
@@ -185,6 +187,7 @@ def test_sampling_is_honoured_and_bounded(client: httpx.Client, engine: Scripted
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
         ({"stop": ["a"] * 5}, "stop"),
         ({"stop": ""}, "stop"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages"),
     ],
 )
 def test_what_cannot_be_done_is_400_naming_the_field(
@@ -196,6 +199,41 @@ def test_what_cannot_be_done_is_400_naming_the_field(
     assert error["type"] == "invalid_request_error"
     assert error["param"].startswith(param)
     assert engine.requests == []
+
+
+HALF = "half \ud800"  # of a surrogate pair
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"messages": [{"role": "user", "content": HALF}]}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": HALF}]}]}, "messages"),
+        ({"messages": [{"role": "assistant", "content": HALF}, *ASK["messages"]]}, "messages"),
+        ({"model": HALF}, "model"),
+        ({"stop": [HALF]}, "stop"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_400(
+    client: httpx.Client, engine: ScriptedEngine, change: dict[str, Any], param: str
+) -> None:
+    headers, body = {"Content-Type": "application/json"}, json.dumps(ASK | change)  # in ASCII
+    response = client.post("/v1/chat/completions", content=body, headers=headers)
+    assert response.status_code == 400
+    assert error_of(response)["param"].startswith(param)
+    assert engine.requests == []
+
+
+def test_what_may_be_null_in_the_official_api_may_be_null(
+    client: httpx.Client, engine: ScriptedEngine
+) -> None:
+    names = ("stream", "stream_options", "temperature", "top_p", "max_tokens", "max_completion_tokens")
+    nulls = dict.fromkeys((*names, "seed", "stop", "n"))
+    called = {"role": "assistant", "content": None, "tool_calls": []}
+    messages = [{"role": "user", "content": "Which spout?"}, called, *ASK["messages"]]
+    response = client.post("/v1/chat/completions", json=ASK | nulls | {"messages": messages})
+    assert response.status_code == 200, response.text
+    assert response.json()["choices"][0]["message"]["content"] == SAID
 
 
 def test_bad_bodies_and_paths_have_the_official_form(client: httpx.Client) -> None:
@@ -244,6 +282,29 @@ def test_a_page_of_another_origin_may_not_ask(client: httpx.Client, engine: Scri
     own = client.post("/v1/chat/completions", json=ASK, headers={"Origin": "http://localhost:8017"})
     assert own.status_code == 200
     assert "access-control-allow-origin" not in own.headers
+
+
+def test_a_server_with_a_key_answers_only_who_brings_it(
+    make_writer: Callable[..., Writer], engine: ScriptedEngine
+) -> None:
+    with running(make_writer, engine, key="open sesame") as client:
+        for path in ("/", "/v1/models", "/healthz"):
+            refused = client.get(path)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == "Basic"
+            assert error_of(refused)["code"] == "invalid_api_key"
+            assert client.get(path, auth=("anyone", "open sesame")).status_code == 200
+        wrong, right = ({"Authorization": f"Bearer {key}"} for key in ("open", "open sesame"))
+        assert client.post("/v1/chat/completions", json=ASK, headers=wrong).status_code == 401
+        assert engine.requests == []
+        assert client.post("/v1/chat/completions", json=ASK, headers=right).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Basic", "Basic %", "Basic /w==", "Basic a2V5", "Digest key"]
+)
+def test_what_brings_no_key(authorization: str) -> None:
+    assert not holds(authorization, "key")
 
 
 def test_models_and_health(client: httpx.Client) -> None:
@@ -337,7 +398,7 @@ def test_an_engine_that_fails_is_an_error_before_and_within_a_stream(
 
 
 def test_the_network_is_not_listened_on_unless_asked() -> None:
-    with pytest.raises(TwinError, match=r"serve\.host = 0\.0\.0\.0 would open"):
+    with pytest.raises(TwinError, match=r"serve\.host = 0\.0\.0\.0 would open .*--allow-remote .*_API_KEY"):
         listen("0.0.0.0", 0)
     listen("0.0.0.0", 0, allow_remote=True).close()
     with listen("127.0.0.1", 0) as taken:
