@@ -15,17 +15,18 @@ from llm_twin.cli import show
 from llm_twin.cli.main import run
 from llm_twin.cli.options import Set, Workspace
 
+# What twin.yaml leaves open.
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "feature.yaml"
 
 
 def main(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]")] = None,
-    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
+    config: Annotated[list[Path] | None, typer.Option(help="YAML over the workspace's twin.yaml.")] = None,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
     """Collect from the sources, if any, and build a feature version."""
-    space = compose.open_workspace(workspace, overrides or (), [config])
+    space = compose.open_workspace(workspace, overrides or (), config or (), [CONFIG])
     with show.progress() as progress:
         if sources:
             compose.collect(space, sources, progress)

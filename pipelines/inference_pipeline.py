@@ -15,6 +15,7 @@ from llm_twin.cli import show
 from llm_twin.cli.main import run
 from llm_twin.cli.options import FeatureVersion, Model, Set, Workspace
 
+# What twin.yaml leaves open.
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "inference.yaml"
 
 
@@ -23,12 +24,12 @@ def main(
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
     model: Model = "live",
     features: FeatureVersion = "live",
-    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
+    config: Annotated[list[Path] | None, typer.Option(help="YAML over the workspace's twin.yaml.")] = None,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
     """Answer every line of a file."""
-    space = compose.open_workspace(workspace, overrides or (), [config])
+    space = compose.open_workspace(workspace, overrides or (), config or (), [CONFIG])
     with Twin(space, model, features) as twin, show.progress() as progress:
         report = twin.batch(source, out, progress)
     print(f"{report.done} answered, {report.skipped} were there already, {report.failed} failed")

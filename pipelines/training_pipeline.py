@@ -2,7 +2,7 @@
 """The training pipeline alone: feature version -> measured adapter in the registry.
 
 python pipelines/training_pipeline.py --workspace my-twin
-accelerate launch pipelines/training_pipeline.py --workspace my-twin
+accelerate launch pipelines/training_pipeline.py --workspace my-twin      # on all GPUs, or with --cpu
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from llm_twin.cli import show
 from llm_twin.cli.main import run
 from llm_twin.cli.options import Budget, FeatureVersion, Set, Workspace, within
 
+# What twin.yaml leaves open.
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
 
 
@@ -22,18 +23,21 @@ def main(
     features: FeatureVersion = "latest",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     budget: Budget = None,
-    config: Annotated[Path, typer.Option(help="YAML over the workspace's twin.yaml.")] = CONFIG,
+    config: Annotated[list[Path] | None, typer.Option(help="YAML over the workspace's twin.yaml.")] = None,
     workspace: Workspace = None,
     overrides: Set = None,
 ) -> None:
     """Train on a feature version, measure, register, and go live if the gate agrees."""
-    space = compose.open_workspace(workspace, within(budget, overrides), [config])
+    from accelerate import PartialState
+
+    space = compose.open_workspace(workspace, within(budget, overrides), config or (), [CONFIG])
     with show.progress() as progress:
         report = compose.train(space, progress, features, resume)
     test = report.evaluation.bits_per_byte
     base, adapter = test["base"].value, test["adapter"].value
-    print(f"{report.version}: {base:.3f} -> {adapter:.3f} bits per byte on test posts")
-    print(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
+    say = PartialState().print  # of several processes the first alone speaks
+    say(f"{report.version}: {base:.3f} -> {adapter:.3f} bits per byte on test posts")
+    say(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
 
 
 if __name__ == "__main__":

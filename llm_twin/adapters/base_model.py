@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,9 +115,15 @@ class HFChatTokenizer:
         self.eos_ids = _end_ids(folder, self._tokenizer.eos_token_id)
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the messages and the header of the assistant's turn, ready for its first word."""
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        """Token ids of the messages and the header of the assistant's turn, ready for its first word.
+
+        Where the template has no system message, its text stands before the first of the user's.
+        """
+        turns = [(m.role, m.content) for m in messages]
+        if turns[0][0] == "system" and not self._has_system:
+            (_, system), (role, content), *rest = turns
+            turns = [(role, f"{system}\n\n{content}"), *rest]
+        text = self._render(turns)
         return list(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
     def encode(self, text: str) -> list[int]:
@@ -145,6 +152,20 @@ class HFChatTokenizer:
                 chars = done
             ends.append(size)
         return ids, ends
+
+    @cached_property
+    def _has_system(self) -> bool:
+        """Whether the template shows a system message; Gemma's refuses one, others drop it."""
+        from jinja2 import TemplateError
+
+        try:
+            return "persona" in self._render([("system", "persona"), ("user", "question")])
+        except TemplateError:
+            return False
+
+    def _render(self, turns: Sequence[tuple[str, str]]) -> str:
+        shown = [{"role": role, "content": content} for role, content in turns]
+        return str(self._tokenizer.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
 
     def _plain(self, text: str, **options: Any) -> Any:
         return self._tokenizer(

@@ -56,6 +56,11 @@ class _Shape:
     permuted_heads: Mapping[str, int]
 
 
+def check_architecture(base_folder: Path) -> None:
+    """Raises EngineError where adapters for this base cannot be converted, before one is trained."""
+    _shape(_read_json(base_folder / "config.json"), base_folder)
+
+
 def convert(adapter: Path, base_folder: Path, out: Path) -> None:
     """Write the PEFT adapter of folder `adapter` as the GGUF file `out`; equal input gives equal bytes.
 

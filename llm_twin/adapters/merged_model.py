@@ -7,7 +7,9 @@ from pathlib import Path
 
 from llm_twin.adapters.base_model import BaseModel, load_model
 
-_INDEX = ".safetensors.index.json"
+# What a base has beside its weights, which may lie there in several formats: tokenizer, settings, licence.
+_BESIDE = (".json", ".jinja", ".txt", ".model", ".tiktoken", ".md", "")
+_INDEX = ".index.json"  # of weights in several files
 
 
 def write_merged(base: BaseModel, adapter: Path, out: Path) -> None:
@@ -18,6 +20,6 @@ def write_merged(base: BaseModel, adapter: Path, out: Path) -> None:
     """
     load_model(base, adapter=adapter).merge_and_unload().save_pretrained(out)
     for path in base.folder.iterdir():
-        weights = path.suffix == ".safetensors" or path.name.endswith(_INDEX)
-        if path.is_file() and not weights and not (out / path.name).exists():
+        beside = path.suffix in _BESIDE and not path.name.endswith(_INDEX)
+        if path.is_file() and beside and not (out / path.name).exists():
             shutil.copyfile(path, out / path.name)

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_twin.contracts.scores import body_and_head, check_head
+
 _SLICE = 256  # positions whose logits exist at once: 256 x 49,152 float32 are 50 MB
 
 
 class TorchScorer:
-    """Scores with `model`, plain or with a PEFT adapter around it, as it stands at the time of each call."""
+    """Scores with `model`, plain or with a PEFT adapter around it, as it stands at the time of each call.
+
+    Raises MismatchError for a model whose logits are not those of its output head.
+    """
 
     dtype: str
     context: int
@@ -21,6 +26,7 @@ class TorchScorer:
     def __init__(self, model: Any) -> None:
         import torch
 
+        check_head(model)
         self._model = model
         names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
         weight = model.get_output_embeddings().weight
@@ -51,11 +57,9 @@ class TorchScorer:
     def _score(self, ids: list[int], start: int) -> NDArray[np.float64]:
         import torch
 
-        head = self._model.get_output_embeddings()
+        body, head = body_and_head(self._model)
         row = torch.tensor([ids], device=head.weight.device)
-        body = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
-        # Adapters live inside the body's layers, so the body called alone still runs through them.
-        hidden = body.base_model(input_ids=row[:, :-1], use_cache=False).last_hidden_state[0, start - 1 :]
+        hidden = body(input_ids=row[:, :-1], use_cache=False).last_hidden_state[0, start - 1 :]
         found = []
         for at in range(0, len(hidden), _SLICE):
             logits = head(hidden[at : at + _SLICE]).float()

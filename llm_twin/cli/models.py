@@ -23,19 +23,19 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
     """All versions with their scores on held-out posts."""
     opened = space(workspace, overrides)
     rows: list[dict[str, Any]] = []
-    tainted = opened.registry.tainted()
+    tainted, manifests = opened.registry.tainted(), opened.registry.manifests()
     for entry in opened.registry.entries():
-        manifest = opened.registry.manifest(entry.version)
+        manifest = manifests.get(entry.version)
+        scores = manifest.scores if manifest else {}
         rows.append(
             {
                 "version": entry.version,
                 "features": entry.features,
                 "aliases": list(entry.aliases),
-                "scores": {
-                    split: {n: s["value"] for n, s in by.items()} for split, by in manifest.scores.items()
-                },
+                "scores": {split: {n: s["value"] for n, s in by.items()} for split, by in scores.items()},
                 "tainted": entry.version in tainted,
-                "created_at": manifest.created_at,
+                "damaged": manifest is None,
+                "created_at": (manifest or entry).created_at,
                 "content_id": entry.content_id,
             }
         )
@@ -49,9 +49,9 @@ def list_models(workspace: Workspace = None, overrides: Set = None, as_json: Jso
             row["version"],
             row["features"],
             row["created_at"][:16],
-            *(f"{row['scores']['test'][name]:.3f}" for name in ("base", "adapter")),
+            *("" if row["damaged"] else f"{row['scores']['test'][name]:.3f}" for name in ("base", "adapter")),
             row["content_id"][:12],
-            ", ".join([*row["aliases"], *["tainted"] * row["tainted"]]),
+            ", ".join([*row["aliases"], *(state for state in ("tainted", "damaged") if row[state])]),
         )
         for row in rows
     ]

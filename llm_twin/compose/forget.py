@@ -27,7 +27,7 @@ from llm_twin.compose.taint import learnt_from, taint
 from llm_twin.contracts.manifests import FeatureManifest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import CollectError, EmptyStore, VersionNotFound
+from llm_twin.errors import CollectError, EmptyStore, IntegrityError, VersionNotFound
 from llm_twin.registry import Pair
 from llm_twin.workspace import Workspace
 
@@ -195,7 +195,7 @@ def _leave(space: Twinspace, going: list[FeatureManifest], successor: FeatureMan
     name, prompt = (successor.version, successor.prompt) if successor else (None, None)
     fitting = [BASE]
     for entry in space.registry.entries():
-        with suppress(VersionNotFound):
+        with suppress(VersionNotFound, IntegrityError):  # gone or damaged, it cannot serve
             if space.registry.manifest(entry.version).prompt == prompt:
                 fitting.append(entry.version)
     space.registry.leave_features([m.version for m in going], name, fitting)

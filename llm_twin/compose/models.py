@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llm_twin.compose.features import check_features, feature_version
 from llm_twin.compose.fit import check_base
-from llm_twin.compose.lineage import serving_features
+from llm_twin.compose.lineage import own_features, serving_features
 from llm_twin.compose.parts import base_model
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
@@ -59,25 +60,34 @@ def train(
 ) -> TrainReport:
     """Fine-tune on a feature version, measure, register, and go live if the gate agrees.
 
-    Raises GateRefused where the training samples are not fit to train on.
+    Of several processes (`accelerate launch`) each calls this, and gets the same report; the first alone
+    holds the lock, writes and measures.
+
+    Raises GateRefused where the training samples are not fit to train on, EmptyStore where nothing could be
+    measured, EngineError where the adapter could not be served.
     """
-    from llm_twin import evaluation, training
+    from llm_twin import training
     from llm_twin.adapters.base_model import HFChatTokenizer, load_model
+    from llm_twin.adapters.gguf_adapter import check_architecture
     from llm_twin.adapters.torch_scorer import TorchScorer
 
-    progress = progress or Silent()
-    with space.workspace.lock("training"):
+    first = training.processes().is_main_process
+    progress = progress if progress and first else Silent()
+    with space.workspace.lock("training") if first else nullcontext():
         version = feature_version(space, features)
-        problems = check_features(version)
-        if problems:
-            raise GateRefused(f"{version.name} is not fit to train on: {'; '.join(problems)}", "Rebuild it")
+        _check_trainable(version)
         base = base_model(space)
+        if _by_llama_cpp(space, base):
+            check_architecture(base.folder)
         tokenizer = HFChatTokenizer(base.folder)
         parameters = space.config.training.model_dump(mode="json")
         run_dir = space.workspace.runs / digest([version.manifest.content_id, base.id, parameters])[:12]
-        atomic_write(run_dir / RUN_FEATURES, version.manifest.content_id + "\n")
-        sweep(run_dir)
-        precision = training.choose_precision(space.config.training.precision)
+        if first:
+            atomic_write(run_dir / RUN_FEATURES, version.manifest.content_id + "\n")
+            sweep(run_dir)
+        begun = training.begun_in(run_dir) if resume else None
+        wanted = space.config.training.precision
+        precision = training.from_first(lambda: begun or training.choose_precision(wanted))
         run = training.run(
             version,
             space.config.training,
@@ -89,18 +99,50 @@ def train(
             progress,
             resume,
         )
-        validation = run.bits_per_byte
-        shots = space.config.training.shots
-        if shots:
-            plain = _scorer(space, base, precision)
-            validation = validation | _few_shot(version, validation, plain, tokenizer, shots, progress)
-        scorers = {
-            BASE: _scorer(space, base),
-            "adapter": _scorer(space, base, adapter=run.adapter_dir),
-        }
-        scores = evaluation.run(version, scorers, tokenizer, "test", progress)
-        model = _register(space, version, base, run, validation, scores)
-        verdict = _go_live(space, model, version, "train")
+        return training.from_first(
+            lambda: _conclude(space, version, base, tokenizer, precision, run, progress)
+        )
+
+
+def _check_trainable(version: FeatureVersion) -> None:
+    """Refuse features that no version could come of. Raises GateRefused, EmptyStore."""
+    from llm_twin.contracts import bits
+
+    problems = check_features(version)
+    if problems:
+        raise GateRefused(f"{version.name} is not fit to train on: {'; '.join(problems)}", "Rebuild it")
+    bits.measurable(version, "test")
+
+
+def _by_llama_cpp(space: Twinspace, base: BaseModel) -> bool:
+    """Whether llama.cpp serves this base, and with it the adapters as GGUF."""
+    return base.gguf is not None and space.config.generation.engine != "transformers"
+
+
+def _conclude(
+    space: Twinspace,
+    version: FeatureVersion,
+    base: BaseModel,
+    tokenizer: ChatTokenizer,
+    precision: Dtype,
+    run: TrainingReport,
+    progress: Progress,
+) -> TrainReport:
+    """Measure what was trained, register it, and make it live if the gate agrees."""
+    from llm_twin import evaluation
+
+    validation = run.bits_per_byte
+    shots = space.config.training.shots
+    if shots:
+        plain = _scorer(space, base, precision)
+        validation = validation | _few_shot(version, validation, plain, tokenizer, shots, progress)
+    scorers = {
+        BASE: _scorer(space, base),
+        "adapter": _scorer(space, base, adapter=run.adapter_dir),
+    }
+    scores = evaluation.run(version, scorers, tokenizer, "test", progress)
+    model = _register(space, version, base, run, validation, scores)
+    verdict = _go_live(space, model, version, "train")
     return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
 
 
@@ -177,7 +219,7 @@ def _register(
         },
         commit=commit(),
     )
-    if base.gguf is not None:
+    if _by_llama_cpp(space, base):
         convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
     (run.adapter_dir / CARD).write_text(model_card(manifest), encoding="utf-8")
     model = space.registry.register(run.adapter_dir, manifest)
@@ -251,16 +293,23 @@ def rollback(space: Twinspace, allow_tainted: bool = False) -> Pair:
 
 
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:
-    """Measure a version and its base on the test posts of its features; the report is written to disk."""
+    """Measure a version and its base on the test posts of its features; the report is written to disk.
+
+    Raises VersionNotFound where those are not here (on others it might know the posts), MismatchError where
+    the version is for another base.
+    """
     from llm_twin import evaluation
     from llm_twin.adapters.base_model import HFChatTokenizer
 
     base = base_model(space)
     version = space.registry.resolve(name)
-    model = None if version == BASE else space.registry.get(version)
-    features = feature_version(space, model.manifest.features.name if model else "live")
     scorers = {BASE: _scorer(space, base)}
-    if model is not None:
+    if version == BASE:
+        features = feature_version(space, "live")
+    else:
+        model = space.registry.get(version)
+        check_base(model, base)
+        features = own_features(space, model)
         scorers["adapter"] = _scorer(space, base, adapter=model.folder)
     tokenizer = HFChatTokenizer(base.folder)
     shots = space.config.training.shots

@@ -29,14 +29,18 @@ class Twinspace:
 
 
 def open_workspace(
-    given: Path | None = None, overrides: Sequence[str] = (), presets: Sequence[Path] = ()
+    given: Path | None = None,
+    overrides: Sequence[str] = (),
+    presets: Sequence[Path] = (),
+    defaults: Sequence[Path] = (),
 ) -> Twinspace:
-    """Find the workspace and read its configuration: twin.yaml, then `presets` over it, then `--set`.
+    """Find the workspace and read its configuration, later over earlier: `defaults`, twin.yaml, `presets`,
+    `--set`.
 
     Raises WorkspaceError, ConfigError.
     """
     workspace = Workspace.find(given)
-    return Twinspace(workspace, configuration.load([workspace.config_file, *presets], overrides))
+    return Twinspace(workspace, configuration.load([*defaults, workspace.config_file, *presets], overrides))
 
 
 def init(folder: Path, author: str | None = None, minutes: int | None = None) -> Workspace:

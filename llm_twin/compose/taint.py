@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 
 from llm_twin.compose.features import list_features, open_library
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import Tainted, VersionNotFound
+from llm_twin.errors import Tainted
 
 
 def learnt_from(space: Twinspace, posts: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -20,12 +19,10 @@ def learnt_from(space: Twinspace, posts: Collection[str]) -> dict[str, tuple[str
         return {}
     shown = {m.content_id: m.splits["train"] for m in list_features(space)}
     found = {}
-    for entry in space.registry.entries():
-        with suppress(VersionNotFound):  # its folder is gone, and it cannot serve
-            manifest = space.registry.manifest(entry.version)
-            seen = {*manifest.posts, *shown.get(manifest.features.id, ())} & set(posts)
-            if seen:
-                found[entry.version] = tuple(sorted(seen))
+    for name, manifest in space.registry.manifests().items():
+        seen = {*manifest.posts, *shown.get(manifest.features.id, ())} & set(posts)
+        if seen:
+            found[name] = tuple(sorted(seen))
     return found
 
 

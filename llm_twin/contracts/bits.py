@@ -16,7 +16,9 @@ import numpy as np
 from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
 from llm_twin.contracts.prose import prose
-from llm_twin.contracts.records import Post, Record
+from llm_twin.contracts.records import Post, Record, Split
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import EmptyStore
 
 MAX_TOKENS = 640
 Examples = Callable[[Post], Sequence[Post]]  # posts to show before one, the likest last
@@ -24,9 +26,10 @@ _RESAMPLES = 2000  # of the bootstrap; the interval's ends are stable to about 0
 
 
 class PostBits(Record):
-    """The measure of one post."""
+    """The measure of one post; `revision` is that of its text, and empty in measures of older programs."""
 
     post_id: str
+    revision: str = ""
     bits: float
     tokens: int
     bytes: int
@@ -46,6 +49,18 @@ class BitsPerByte(Record):
     def nats_per_token(self) -> float:
         """The same as a training loss has it; it depends on the tokenizer."""
         return math.log(2) * sum(p.bits for p in self.posts) / sum(p.tokens for p in self.posts)
+
+
+def measurable(features: FeatureVersion, split: Split) -> list[Post]:
+    """The posts of a split that hold prose, oldest first. Raises EmptyStore where none does."""
+    posts = features.split(split)
+    found = [post for post in posts if prose(post.markdown)]
+    if not found:
+        raise EmptyStore(
+            f"The {split} posts of {features.name} hold no prose ({len(posts)} posts)",
+            "Collect more posts and build the features again",
+        )
+    return found
 
 
 def measure(
@@ -83,7 +98,7 @@ def _measure_post(
 ) -> PostBits:
     ids, ends = _beginning(tokenizer, prose(post.markdown))
     if not ids:
-        return PostBits(post_id=post.id, bits=0.0, tokens=0, bytes=0)
+        return PostBits(post_id=post.id, revision=post.revision, bits=0.0, tokens=0, bytes=0)
     shown = [(other.title, _shown(tokenizer, other)) for other in examples]
     prompt = tokenizer.encode_chat(prompts.write(author, post.title, shown))
     while shown and len(prompt) + len(ids) > scorer.context:
@@ -91,7 +106,11 @@ def _measure_post(
         prompt = tokenizer.encode_chat(prompts.write(author, post.title, shown))
     logprobs = scorer.token_logprobs(prompt, ids)
     return PostBits(
-        post_id=post.id, bits=float(-logprobs.sum() / math.log(2)), tokens=len(ids), bytes=ends[-1]
+        post_id=post.id,
+        revision=post.revision,
+        bits=float(-logprobs.sum() / math.log(2)),
+        tokens=len(ids),
+        bytes=ends[-1],
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llm_twin.contracts.bits import BitsPerByte
+from collections.abc import Iterable
+
+from llm_twin.contracts.bits import BitsPerByte, PostBits
 from llm_twin.contracts.verdict import Verdict
 
 _WORDS = {"base": "the base", "few_shot": "the base with examples", "live": "the live version"}
@@ -16,7 +18,7 @@ def decide(
     `few_shot` is the base shown posts of the author, None where that was not measured: a version that cannot
     beat it was not worth its training. `live` is None where the base serves, or where the candidate itself is
     live. Where the live version was measured on other posts (its features were others), the two are compared
-    on the posts that both measured; where there are none, no comparison is fair and the others decide.
+    on the posts whose text both measured; where there are none, no comparison is fair and the others decide.
     """
     shared = _on_shared_posts(candidate, live) if live is not None else None
     ours, theirs = shared or (candidate.value, None)
@@ -36,12 +38,19 @@ def decide(
 
 
 def _on_shared_posts(one: BitsPerByte, other: BitsPerByte) -> tuple[float, float] | None:
-    shared = {p.post_id for p in one.posts} & {p.post_id for p in other.posts}
-    if not shared:
-        return None
+    theirs = {p.post_id: p for p in other.posts}
+    known = [(p, theirs[p.post_id]) for p in one.posts if p.post_id in theirs]
+    shared = [pair for pair in known if _same_text(*pair)]
+    return (_value(p for p, _ in shared), _value(p for _, p in shared)) if shared else None
 
-    def value(measured: BitsPerByte) -> float:
-        rows = [p for p in measured.posts if p.post_id in shared]
-        return sum(p.bits for p in rows) / sum(p.bytes for p in rows)
 
-    return value(one), value(other)
+def _value(rows: Iterable[PostBits]) -> float:
+    counts = [(p.bits, p.bytes) for p in rows]
+    return sum(bits for bits, _ in counts) / sum(size for _, size in counts)
+
+
+def _same_text(one: PostBits, other: PostBits) -> bool:
+    """Whether two measures of a post are of one revision; of older programs' measures the lengths must do."""
+    if one.revision and other.revision:
+        return one.revision == other.revision
+    return (one.bytes, one.tokens) == (other.bytes, other.tokens)

@@ -11,10 +11,8 @@ import numpy as np
 from llm_twin.contracts import bits
 from llm_twin.contracts.bits import BitsPerByte, Examples
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
-from llm_twin.contracts.prose import prose
 from llm_twin.contracts.records import Split
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import EmptyStore
 from llm_twin.evaluation.few_shot import FEW_SHOT, examples
 
 _RESAMPLES = 2000  # as many as the intervals of `contracts.bits`
@@ -73,18 +71,13 @@ def run(
     progress: Progress | None = None,
     shots: int = 0,
 ) -> EvaluationReport:
-    """Measure every system on all posts of a split. Gains are over the system called "base", if there is one.
+    """Measure every system on the posts of a split. Gains are over the system called "base", if there is one.
 
     With `shots` the base is measured once more, shown so many training posts nearest to each: "few-shot".
     Raises EmptyStore where the split holds no prose.
     """
     progress = progress or Silent()
-    posts = features.split(split)
-    if not any(prose(post.markdown) for post in posts):
-        raise EmptyStore(
-            f"The {split} posts of {features.name} hold no prose ({len(posts)} posts)",
-            "Collect more posts and build the features again",
-        )
+    posts = bits.measurable(features, split)
     author = features.manifest.prompt.author
     measured = {}
     systems: list[tuple[str, Scorer, Examples | None]] = [(*system, None) for system in scorers.items()]

@@ -120,6 +120,8 @@ def _check_bounds(members: Sequence[zipfile.ZipInfo], source: Path) -> None:
     if size > min(_MOST_BYTES, _MOST_GROWTH * source.stat().st_size):
         raise IntegrityError(f"{source} would unpack to {size / 1e6:.0f} MB, which no version does", _FIX)
     for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise IntegrityError(f"{source} holds {member.filename!r}, which is not packed by deflate", _FIX)
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
             raise IntegrityError(f"{source} holds {member.filename!r}, which is a link or a device", _FIX)
@@ -166,9 +168,10 @@ def _manifest(folder: Path, names: set[str], where: Path) -> ModelManifest:
         )
     try:
         manifest = ModelManifest.model_validate_json((folder / MANIFEST).read_bytes())
-        for split in ("validation", "test"):  # what the gate and the lists read
-            for measure in manifest.scores[split].values():
+        for measures in manifest.scores.values():  # the lists read them all
+            for measure in measures.values():
                 BitsPerByte.model_validate(measure)
+        for split in ("validation", "test"):  # what the gate compares
             if not {"base", "adapter"} <= manifest.scores[split].keys():
                 raise ValueError(f"{split}: not of base and adapter")
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:

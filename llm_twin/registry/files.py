@@ -54,7 +54,7 @@ def check_adapter(folder: Path) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last for brackets within brackets
         raise IntegrityError(f"{path} cannot be read ({' '.join(str(error).split())})", _FIX) from error
     if not isinstance(found, dict):
         raise IntegrityError(f"{path} holds no settings", _FIX)

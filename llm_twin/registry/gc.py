@@ -37,8 +37,11 @@ def run(registry: Registry, grace_days: float, dry_run: bool = False) -> Collect
     """
     with nullcontext() if dry_run else registry.turn():
         entries = registry.entries()
+        manifests = registry.manifests()
         kept = dict(_needed(registry, timedelta(days=grace_days)))
-        old = [registry.manifest(e.version) for e in entries if e.version not in kept]
+        damaged = {e.version for e in entries} - manifests.keys() - kept.keys()
+        kept |= dict.fromkeys(damaged, "its manifest cannot be read: import a copy of it")
+        old = [manifests[e.version] for e in entries if e.version not in kept]
         sizes = {m.version: _size_mb(registry, m) for m in old}
         gone = list(sizes) if dry_run else registry.bury(old, "collected")
         kept |= {name: "it came to be needed meanwhile" for name in sizes if name not in gone}

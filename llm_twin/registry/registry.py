@@ -14,7 +14,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from llm_twin.contracts.manifests import (
     ModelManifest,
     Tombstone,
     file_hash,
-    read_manifest,
+    read_sealed,
     verify,
 )
 from llm_twin.contracts.versions import BASE, ModelVersion
@@ -124,21 +124,36 @@ class Registry:
     def manifest(self, name: str) -> ModelManifest:
         """What is recorded of a version; unlike `get` it does not read the weights to verify them.
 
-        Raises VersionNotFound.
+        Raises VersionNotFound, IntegrityError.
         """
-        return ModelManifest.model_validate_json(read_manifest(self.folder / self._content_id(name)))
+        return self._manifest(self._content_id(name))
+
+    def manifests(self) -> dict[str, ModelManifest]:
+        """What is recorded of each version, by name, oldest first.
+
+        Those whose manifest is missing or damaged are left out: they cannot serve before they are restored.
+        """
+        found = {}
+        for entry in self.entries():
+            with suppress(VersionNotFound, IntegrityError):
+                found[entry.version] = self._manifest(entry.content_id)
+        return found
 
     def _open(self, content_id: str) -> ModelVersion:
         """Every hash is checked: of the files by the manifest, of the manifest by the name of its folder."""
-        folder = self.folder / content_id
+        folder, manifest = self.folder / content_id, self._manifest(content_id)
+        verify(folder, manifest.files)
+        return ModelVersion(folder, manifest)
+
+    def _manifest(self, content_id: str) -> ModelManifest:
+        path = self.folder / content_id / MANIFEST
         try:
-            version = ModelVersion.open(folder)
-            found = version.manifest.sealed().content_id
-        except ValueError as error:  # of pydantic: no JSON, or not a manifest's
-            raise IntegrityError(f"{folder / MANIFEST} cannot be read", _RESTORE) from error
-        if found != content_id:
-            raise IntegrityError(f"{folder / MANIFEST} was changed after it was sealed", _RESTORE)
-        return version
+            manifest = read_sealed(ModelManifest, path.parent)
+        except IntegrityError as error:
+            raise IntegrityError(error.what, _RESTORE) from error
+        if manifest.content_id != content_id:
+            raise IntegrityError(f"{path} is of another version", _RESTORE)
+        return manifest
 
     def _is_whole(self, content_id: str) -> bool:
         try:

@@ -3,9 +3,21 @@
 Importing it loads torch; compose does so when it is needed.
 """
 
+from llm_twin.training.checkpoint import begun_in
 from llm_twin.training.checkpoint import clear as discard_checkpoints
 from llm_twin.training.loop import run
 from llm_twin.training.precision import choose as choose_precision
+from llm_twin.training.processes import from_first, processes
 from llm_twin.training.report import Point, TrainingReport, package_versions
 
-__all__ = ["Point", "TrainingReport", "choose_precision", "discard_checkpoints", "package_versions", "run"]
+__all__ = [
+    "Point",
+    "TrainingReport",
+    "begun_in",
+    "choose_precision",
+    "discard_checkpoints",
+    "from_first",
+    "package_versions",
+    "processes",
+    "run",
+]

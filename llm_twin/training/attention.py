@@ -55,30 +55,33 @@ def use(model: Any) -> bool:
 
 
 class Causal(torch.autograd.Function):
-    """Attention of q [rows, heads, length, width] to k and v [rows, groups, length, width]."""
+    """Attention of q [rows, heads, length, width] to k and v [rows, groups, length, width].
+
+    The width of v may be one of its own, as in multi-head latent attention.
+    """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """softmax(scale q k') v, of shape q."""
+        """softmax(scale q k') v, as many rows, heads and positions as q, of the width of v."""
         ctx.save_for_backward(q, k, v)
         ctx.scale = scale
         keys, values = k.flatten(0, 1), v.flatten(0, 1)
         queries = (q * scale).reshape(len(keys), -1, *q.shape[2:])
-        out = torch.empty_like(queries)
+        out = queries.new_empty(*queries.shape[:3], v.shape[-1])
         for block, seen in _blocks(q.shape[2]):
             weights = _weights(queries[:, :, block], keys[:, seen].contiguous())
             found = torch.bmm(weights, values[:, seen].contiguous())
             out[:, :, block] = found.view_as(out[:, :, block])
-        return out.view(q.shape)
+        return out.view(*q.shape[:3], v.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of q, k and v; the weights of attention are computed again, block by block."""
         q, k, v = ctx.saved_tensors
         keys, values = k.flatten(0, 1), v.flatten(0, 1)
-        queries, g = (x.reshape(len(keys), -1, *q.shape[2:]) for x in (q * ctx.scale, gradient))
+        queries, g = (x.reshape(len(keys), -1, *x.shape[2:]) for x in (q * ctx.scale, gradient))
         gq = torch.empty_like(queries)
-        gk, gv = torch.zeros(2, *keys.shape)  # sums over blocks, in fp32
+        gk, gv = torch.zeros(keys.shape), torch.zeros(values.shape)  # sums over blocks, in fp32
         for block, seen in _blocks(q.shape[2]):
             # A product copies what is not contiguous, a transposed slice element by element.
             k_seen, v_seen = keys[:, seen].contiguous(), values[:, seen].contiguous()

@@ -5,7 +5,6 @@ nothing that is read back can execute code, as a pickle could.
 
     <run>/checkpoint-00012/weights.safetensors    the LoRA weights by parameter name
                            optimizer.safetensors  Adam's moments and step counts, <parameter>|<state>
-                           rng.safetensors        torch's generator state
                            state.json             position, curve, best measure, fingerprint
     <run>/best/            PEFT format: the best weights so far
     <run>/adapter/         PEFT format: the result of a finished run
@@ -21,12 +20,35 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from llm_twin.contracts.bits import BitsPerByte
 from llm_twin.contracts.records import Record
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG
-from llm_twin.workspace import atomic_folder
+from llm_twin.training.precision import Precision
+from llm_twin.training.report import Point
+from llm_twin.workspace import atomic_folder, atomic_write, sweep
 
 _PREFIX = "checkpoint-"
 _STATE = "state.json"
+
+
+class State(Record):
+    """Where a run stands; with the weights and the optimiser, all that a checkpoint needs.
+
+    `precision` is None in checkpoints of older programs.
+    """
+
+    fingerprint: str
+    planned: int  # tokens of the whole run
+    precision: Precision | None = None
+    step: int = 0
+    tokens: int = 0
+    busy_s: float = 0.0
+    seconds: float = 0.0
+    curve: tuple[Point, ...] = ()
+    base: BitsPerByte | None = None
+    best: BitsPerByte | None = None
+    best_step: int = 0
+    worse: int = 0
 
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -34,11 +56,20 @@ def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def save(run_dir: Path, step: int, model: Any, optimizer: torch.optim.Optimizer, state: Record) -> None:
-    """Write the checkpoint of `step` and delete the ones before it."""
-    target = run_dir / f"{_PREFIX}{step:05d}"
-    if target.exists():
-        shutil.rmtree(target)  # the same position of the same run, so the same content but for the clock
+def save(run_dir: Path, model: Any, optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Write the checkpoint of a step and delete the ones before it; there is always a whole one."""
+    target = run_dir / f"{_PREFIX}{state.step:05d}"
+    if target.exists():  # the same step of the same run: only its measure and the clock may be new
+        sweep(target)
+        atomic_write(target / _STATE, state.model_dump_json())
+    else:
+        _write(target, model, optimizer, state)
+    for old in _all(run_dir):
+        if old != target:
+            shutil.rmtree(old)
+
+
+def _write(target: Path, model: Any, optimizer: torch.optim.Optimizer, state: State) -> None:
     moments = {
         f"{name}|{key}": value
         for name, p in trainable(model).items()
@@ -48,11 +79,7 @@ def save(run_dir: Path, step: int, model: Any, optimizer: torch.optim.Optimizer,
         weights = {name: p.detach().contiguous() for name, p in trainable(model).items()}
         save_file(weights, folder / "weights.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
-        save_file({"torch": torch.get_rng_state()}, folder / "rng.safetensors")
         (folder / _STATE).write_text(state.model_dump_json())
-    for old in _all(run_dir):
-        if old != target:
-            shutil.rmtree(old)
 
 
 def newest(run_dir: Path) -> Path | None:
@@ -60,13 +87,19 @@ def newest(run_dir: Path) -> Path | None:
     return max(_all(run_dir), default=None)
 
 
-def state_json(folder: Path) -> str:
-    """The JSON of a checkpoint's state."""
-    return (folder / _STATE).read_text()
+def read(folder: Path) -> State:
+    """The state of a checkpoint."""
+    return State.model_validate_json((folder / _STATE).read_text())
+
+
+def begun_in(run_dir: Path) -> Precision | None:
+    """The precision of an interrupted run, which it goes on in; None where none is known."""
+    last = newest(run_dir)
+    return read(last).precision if last is not None else None
 
 
 def load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Put a checkpoint's weights, moments and random state back."""
+    """Put a checkpoint's weights and moments back."""
     parameters = trainable(model)
     with torch.no_grad():
         for name, value in load_file(folder / "weights.safetensors").items():
@@ -76,7 +109,6 @@ def load(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> None:
         p = parameters[name]
         # Adam counts its steps on the CPU and keeps its moments beside the parameter.
         optimizer.state[p][field] = value if field == "step" else value.to(p.device)
-    torch.set_rng_state(load_file(folder / "rng.safetensors")["torch"])
 
 
 def clear(run_dir: Path) -> None:

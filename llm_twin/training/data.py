@@ -17,10 +17,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from llm_twin.config import Training
+from llm_twin.contracts import prompts
 from llm_twin.contracts.manifests import digest
 from llm_twin.contracts.ports import ChatTokenizer
 from llm_twin.contracts.records import Post, Sample
+from llm_twin.contracts.versions import FeatureVersion
+from llm_twin.errors import EmptyStore, MismatchError, TrainingError
 
+MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
 # Rows are sorted by length within windows of this many micro-batches: enough to leave little padding, few
 # enough that an epoch is still well mixed.
 _WINDOW = 32
@@ -63,6 +68,30 @@ class Step:
     def targets(self) -> int:
         """Tokens that carry loss."""
         return sum(e.targets for batch in self.batches for e in batch)
+
+
+def examples_of(features: FeatureVersion, config: Training, tokenizer: ChatTokenizer) -> list[Example]:
+    """All that a run may learn from. Raises MismatchError, EmptyStore, TrainingError."""
+    manifest = features.manifest
+    if manifest.prompt.version != prompts.PROMPT_VERSION:
+        raise MismatchError(
+            f"{features.name} was built with prompt version {manifest.prompt.version}, this program "
+            f"uses {prompts.PROMPT_VERSION}",
+            "Build the features again: llm-twin features build",
+        )
+    samples = [s for s in features.samples if s.split == "train"]
+    if not samples:
+        raise EmptyStore(
+            f"{features.name} holds no training samples", "Collect more posts and build the features again"
+        )
+    examples = tokenise(samples, tokenizer, config.sequence_tokens, config.paragraph_share)
+    if len(examples) < MIN_SAMPLES:
+        raise TrainingError(
+            f"{features.name} holds {len(examples)} training samples of usable length, "
+            f"at least {MIN_SAMPLES} are needed",
+            "Collect more posts, or raise training.sequence_tokens",
+        )
+    return examples
 
 
 def tokenise(

@@ -8,6 +8,7 @@ same bytes.
 from __future__ import annotations
 
 import math
+import random
 import shutil
 import time
 import warnings
@@ -20,22 +21,33 @@ from typing import Any, Protocol
 import torch
 
 from llm_twin.config import Training
-from llm_twin.contracts import bits, prompts
+from llm_twin.contracts import bits
 from llm_twin.contracts.bits import BitsPerByte
 from llm_twin.contracts.manifests import digest
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer
-from llm_twin.contracts.records import Post, Record
+from llm_twin.contracts.records import Post
+from llm_twin.contracts.scores import check_head
 from llm_twin.contracts.versions import FeatureVersion
-from llm_twin.errors import EmptyStore, MismatchError, TrainingError
+from llm_twin.errors import MismatchError, TrainingError
 from llm_twin.training import attention, checkpoint, loss, precision
 from llm_twin.training.budget import tokens_within
-from llm_twin.training.data import Example, Step, mean_targets, pass_tokens, plan, plan_id, spread, tokenise
+from llm_twin.training.checkpoint import State
+from llm_twin.training.data import (
+    Example,
+    Step,
+    examples_of,
+    mean_targets,
+    pass_tokens,
+    plan,
+    plan_id,
+    spread,
+)
 from llm_twin.training.fused import fuse
+from llm_twin.training.processes import from_first, processes
 from llm_twin.training.report import Point, TrainingReport, package_versions, peak_rss_mb, write_curves
 from llm_twin.training.track import Trackers
 from llm_twin.workspace import atomic_folder
 
-MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
 _CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
 _FLOOR = 0.1  # the cosine ends at this share of the learning rate, so that the last steps still count
 _DIVERGED = 1.5  # loss over that of the first steps or of the base; only a broken run gets there
@@ -54,22 +66,6 @@ class Base(Protocol):
         """Hash of its weights."""
 
 
-class State(Record):
-    """Where a run stands; with the weights and the optimiser, all that a checkpoint needs."""
-
-    fingerprint: str
-    planned: int  # tokens of the whole run
-    step: int = 0
-    tokens: int = 0
-    busy_s: float = 0.0
-    seconds: float = 0.0
-    curve: tuple[Point, ...] = ()
-    base: BitsPerByte | None = None
-    best: BitsPerByte | None = None
-    best_step: int = 0
-    worse: int = 0
-
-
 @dataclass
 class _Run:
     """The moving parts of one run."""
@@ -79,7 +75,7 @@ class _Run:
     targets: float  # of a step on average
     model: Any
     optimizer: torch.optim.Optimizer
-    accelerator: Any
+    processes: Any  # accelerate's PartialState
     measure: Callable[[], BitsPerByte]
     base_name: str
     run_dir: Path
@@ -110,19 +106,20 @@ def run(
     in `run_dir`, to the same result as if it had never stopped. On an interrupt a checkpoint is saved
     first.
 
+    Of several processes each calls this, and gets the same report; the first alone measures and writes.
+
     Raises EmptyStore, TrainingError (too few samples, divergence, a tracker that does not answer),
-    MismatchError (prompts, another run's checkpoint), MissingDependency (a tracker's package).
+    MismatchError (prompts, a base whose logits are not its head's, another run's checkpoint),
+    MissingDependency (a tracker's package).
     """
-    trackers = Trackers(config.report_to, run_dir, progress)
-    examples = _examples(features, config, tokenizer)
-    validation = spread(features.split("validation"), config.validation_posts)
-    if not validation:
-        raise EmptyStore(
-            f"{features.name} has no validation posts", "Collect more posts and build the features again"
-        )
-    torch.manual_seed(config.seed)
+    ours = processes()
+    trackers = Trackers(config.report_to if ours.is_main_process else (), run_dir, progress)
+    examples = examples_of(features, config, tokenizer)
+    validation = spread(bits.measurable(features, "validation"), config.validation_posts)
+    torch.manual_seed(config.seed)  # LoRA's first weights are drawn
     threads = precision.use_physical_cores()
-    model, optimizer, accelerator = _prepare(model, config)
+    computed_in = precision.of(model)
+    model, optimizer = _prepare(model, config, ours.device)
     scorer = scorer_for(model)
 
     def measure(posts: Sequence[Post]) -> BitsPerByte:
@@ -130,26 +127,27 @@ def run(
 
     run_dir.mkdir(parents=True, exist_ok=True)
     last = checkpoint.newest(run_dir) if resume else None
-    earlier = State.model_validate_json(checkpoint.state_json(last)) if last is not None else None
+    earlier = checkpoint.read(last) if last is not None else None
     if earlier is None:
         measures = (config.evaluations + 1) * len(validation)
-        planned = _planned(examples, config, model, accelerator, lambda: measure(validation[:1]), measures)
-        torch.manual_seed(config.seed)  # to plan may have drawn from it
+        planned = _planned(examples, config, model, lambda: measure(validation[:1]), measures)
     else:
         planned = earlier.planned
     steps = plan(examples, planned, config.batch_tokens, config.sequence_tokens, config.seed)
     parameters = config.model_dump(mode="json")
-    known = [features.manifest.content_id, base.id, parameters, plan_id(steps), threads, package_versions()]
-    fingerprint = digest(known)
-    state = earlier or State(fingerprint=fingerprint, planned=planned)
+    known = [features.manifest.content_id, base.id, parameters, plan_id(steps), package_versions()]
+    machine = [ours.device.type, ours.num_processes, threads, computed_in]
+    fingerprint = digest(known + machine)
+    state = earlier or State(fingerprint=fingerprint, planned=planned, precision=computed_in)
     if state.fingerprint != fingerprint:
         raise MismatchError(
-            f"The interrupted run in {run_dir} had other features, settings, packages, threads or steps",
+            f"The interrupted run in {run_dir} had other features, settings, packages, precision, "
+            "processors, threads or steps",
             "Start anew without --resume",
         )
     if last is not None:
         checkpoint.load(last, model, optimizer)
-    else:
+    elif ours.is_main_process:
         checkpoint.clear(run_dir)
     this = _Run(
         config=config,
@@ -157,7 +155,7 @@ def run(
         targets=mean_targets(steps),
         model=model,
         optimizer=optimizer,
-        accelerator=accelerator,
+        processes=ours,
         measure=lambda: measure(validation),
         base_name=base.name,
         run_dir=run_dir,
@@ -167,7 +165,8 @@ def run(
     )
     if last is not None:
         progress.say(f"Resumed at step {state.step} of {len(this.steps)}")
-    trackers.begin(parameters, state.curve)
+    if ours.is_main_process:
+        trackers.begin(parameters, state.curve)
     try:
         stopped_early = _train(this)
     except KeyboardInterrupt:
@@ -200,16 +199,22 @@ def _train(run: _Run) -> bool:
 
 def _step(run: _Run, step: Step) -> None:
     """One optimiser step: forward and backward over its micro-batches, then Adam."""
+    from accelerate.utils import reduce
+
     start = time.monotonic()
     run.model.train()
-    # Several processes deal the micro-batches among themselves and add their gradients up afterwards.
-    own = step.batches[run.accelerator.process_index :: run.accelerator.num_processes]
-    nats = sum(loss.backward(run.model, run.accelerator, batch, run.targets) for batch in own)
+    index, count = run.processes.process_index, run.processes.num_processes
+    # What dropout draws follows from the step, so that one that was interrupted is taken again as it was.
+    torch.manual_seed(random.Random(f"{run.config.seed} {run.state.step} {index}").getrandbits(63))
+    # Several processes deal the micro-batches among themselves and add their gradients up afterwards; where
+    # there are fewer than processes, some add nothing.
+    own = step.batches[index::count]
+    nats = sum((loss.backward(run.model, batch, run.targets) for batch in own), 0.0)
     parameters = [p for p in run.model.parameters() if p.requires_grad]
-    if run.accelerator.num_processes > 1:
+    if count > 1:
         for p in parameters:
-            p.grad = run.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
-        nats = float(run.accelerator.reduce(torch.tensor(nats, device=run.accelerator.device), "sum"))
+            p.grad = reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
+        nats = float(reduce(torch.tensor(nats, device=run.processes.device), "sum"))
     mean = nats / step.targets
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, _CLIP))
     _check(run.state, mean, norm)
@@ -263,7 +268,7 @@ def _check(state: State, mean: float, norm: float) -> None:
 
 def _evaluate(run: _Run) -> None:
     """Validation bits per byte; the best weights so far go to disk. Before step 1 this measures the base."""
-    found = run.measure()
+    found = from_first(run.measure)
     state = run.state
     point = next((p for p in state.curve if p.step == state.step), Point(step=0, tokens=0, loss=None))
     point = point.model_copy(update={"bits_per_byte": found.value})
@@ -271,7 +276,8 @@ def _evaluate(run: _Run) -> None:
     if state.step == 0:  # LoRA starts as the identity, so this is the base itself
         update["base"] = found
     elif state.best is None or found.value < state.best.value:
-        checkpoint.save_adapter(run.model, run.run_dir / "best", run.base_name)
+        if run.processes.is_main_process:
+            checkpoint.save_adapter(run.model, run.run_dir / "best", run.base_name)
         update |= {"best": found, "best_step": state.step, "worse": 0}
     else:
         update["worse"] = state.worse + 1
@@ -288,12 +294,10 @@ def _note(state: State) -> str:
     return f"loss {sum(losses) / len(losses):.2f}{shown}  {speed}"
 
 
-def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, Any]:
-    from accelerate import Accelerator
+def _prepare(model: Any, config: Training, device: torch.device) -> tuple[Any, torch.optim.Optimizer]:
     from peft import LoraConfig, get_peft_model
 
-    half = next(model.parameters()).dtype == torch.bfloat16
-    accelerator = Accelerator(mixed_precision="bf16" if half else "no")
+    check_head(model)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
@@ -304,46 +308,24 @@ def _prepare(model: Any, config: Training) -> tuple[Any, torch.optim.Optimizer, 
     with warnings.catch_warnings():
         # peft still asks transformers by the old name; nothing that a user could change.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
-        model = get_peft_model(model, lora).to(accelerator.device)
+        model = get_peft_model(model, lora).to(device)
     fuse(model)
     attention.use(model)
     parameters = list(checkpoint.trainable(model).values())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    return model, optimizer, accelerator
-
-
-def _examples(features: FeatureVersion, config: Training, tokenizer: ChatTokenizer) -> list[Example]:
-    manifest = features.manifest
-    if manifest.prompt.version != prompts.PROMPT_VERSION:
-        raise MismatchError(
-            f"{features.name} was built with prompt version {manifest.prompt.version}, this program "
-            f"uses {prompts.PROMPT_VERSION}",
-            "Build the features again: llm-twin features build",
-        )
-    samples = [s for s in features.samples if s.split == "train"]
-    if not samples:
-        raise EmptyStore(
-            f"{features.name} holds no training samples", "Collect more posts and build the features again"
-        )
-    examples = tokenise(samples, tokenizer, config.sequence_tokens, config.paragraph_share)
-    if len(examples) < MIN_SAMPLES:
-        raise TrainingError(
-            f"{features.name} holds {len(examples)} training samples of usable length, "
-            f"at least {MIN_SAMPLES} are needed",
-            "Collect more posts, or raise training.sequence_tokens",
-        )
-    return examples
+    return model, optimizer
 
 
 def _planned(
     examples: Sequence[Example],
     config: Training,
     model: Any,
-    accelerator: Any,
     measure: Callable[[], object],
     measures: int,
 ) -> int:
     """Tokens of the run: its epochs, unless max_tokens or what fits in its minutes is fewer."""
+    from accelerate.utils import reduce
+
     tokens = math.ceil(config.epochs * pass_tokens(examples))
     if config.max_tokens is not None:
         tokens = min(tokens, config.max_tokens)
@@ -356,35 +338,35 @@ def _planned(
         step = next(steps)
         model.train()
         for batch in step.batches:
-            loss.backward(model, accelerator, batch, step.targets)
+            loss.backward(model, batch, step.targets)
         model.zero_grad(set_to_none=True)
         return step.tokens
 
     fitting = torch.tensor(tokens_within(60 * config.minutes, learn, measure, measures))
-    if accelerator.num_processes > 1:  # each learns so many, and all need the same plan
-        fitting = accelerator.reduce(fitting.to(accelerator.device), "sum")
-    return min(tokens, int(fitting))
+    # Each process learns so many, and all need the same plan.
+    return min(tokens, int(reduce(fitting.to(processes().device), "sum")))
 
 
 def _save(run: _Run) -> None:
-    if not (run.consistent and run.accelerator.is_main_process):
+    if not (run.consistent and run.processes.is_main_process):
         return
     now = time.monotonic()
     run.state = run.state.model_copy(update={"seconds": run.state.seconds + now - run.clock})
     run.clock = run.saved_at = now
-    checkpoint.save(run.run_dir, run.state.step, run.model, run.optimizer, run.state)
+    checkpoint.save(run.run_dir, run.model, run.optimizer, run.state)
 
 
 def _finish(run: _Run, stopped_early: bool) -> TrainingReport:
     state = run.state
     assert state.base is not None
     assert state.best is not None
-    # Until the adapter is sealed elsewhere the run stays as it is: what follows may be interrupted too.
     target = run.run_dir / "adapter"
-    shutil.rmtree(target, ignore_errors=True)
-    with atomic_folder(target) as folder:
-        shutil.copytree(run.run_dir / "best", folder, dirs_exist_ok=True)
-    write_curves(run.run_dir, state.curve)
+    if run.processes.is_main_process:
+        # Until the adapter is sealed elsewhere the run stays as it is: what follows may be interrupted too.
+        shutil.rmtree(target, ignore_errors=True)
+        with atomic_folder(target) as folder:
+            shutil.copytree(run.run_dir / "best", folder, dirs_exist_ok=True)
+        write_curves(run.run_dir, state.curve)
     return TrainingReport(
         adapter_dir=target,
         tokens=state.tokens,

@@ -15,29 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_twin.errors import TrainingError
+from llm_twin.contracts.scores import body_and_head
 from llm_twin.training.data import Batch
 
 # Of the logits that exist at once, in fp32: 160 positions at 49,152 words. What is larger than 32 MB, glibc
 # takes from the system anew each time, and to clear its pages took a tenth of a step.
 _SLICE_BYTES = 30 * 2**20
-
-
-def body_and_head(model: Any) -> tuple[Any, Any]:
-    """The part of a causal language model that gives hidden states, and its output head.
-
-    Raises TrainingError for a model that changes its logits after the head: the loss here would be another
-    one.
-    """
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    for name, neutral in (("final_logit_softcapping", None), ("logits_scaling", 1), ("logit_scale", 1)):
-        value = getattr(plain.config, name, neutral)
-        if value not in (neutral, None):
-            raise TrainingError(
-                f"This base model has {name} = {value}, which the training loss does not know",
-                "Choose another base model",
-            )
-    return plain.base_model, plain.get_output_embeddings()
 
 
 def tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -101,11 +84,12 @@ def _cross_entropy(logits: Tensor, targets: Tensor, wide: Tensor) -> float:
     return nats
 
 
-def backward(model: Any, accelerator: Any, batch: Batch, targets: float) -> float:
+def backward(model: Any, batch: Batch, targets: float) -> float:
     """Add the gradient of a micro-batch's loss, as a share of `targets` tokens. Returns its nats."""
     body, head = body_and_head(model)
-    ids, positions, wanted = tensors(batch, accelerator.device)
-    with accelerator.autocast():
+    device, half = head.weight.device, head.weight.dtype == torch.bfloat16
+    ids, positions, wanted = tensors(batch, device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
         hidden = hidden_states(body, ids, positions)
         nats, gradient = chunked_cross_entropy(head, hidden, wanted)
     torch.autograd.backward(hidden, gradient / targets)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
+Precision = Literal["fp32", "bf16"]
 # bf16 rounds; it must be clearly faster to be worth it.
 _WORTH = 1.25
 
 
 def choose(
     wanted: Literal["auto", "fp32", "bf16"], seconds: Callable[[torch.dtype], float] | None = None
-) -> Literal["fp32", "bf16"]:
+) -> Precision:
     """The precision to load the base in. "auto" times the shape of product that training is made of, in both.
 
     `seconds` is that measurement; by default one on this machine.
@@ -26,6 +27,11 @@ def choose(
     use_physical_cores()
     seconds = seconds or _seconds
     return "bf16" if seconds(torch.bfloat16) * _WORTH < seconds(torch.float32) else "fp32"
+
+
+def of(model: Any) -> Precision:
+    """The precision that a base was loaded in."""
+    return "bf16" if next(model.parameters()).dtype == torch.bfloat16 else "fp32"
 
 
 def use_physical_cores() -> int:

@@ -136,6 +136,27 @@ def test_the_chat_ends_where_the_assistant_begins(tokenizer: HFChatTokenizer) ->
     )
 
 
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<model>"
+)
+DROPPED = (
+    "{% for m in messages if m['role'] != 'system' %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<model>"
+)
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, DROPPED])
+def test_where_a_template_has_no_system_message_the_first_turn_begins_with_it(
+    tmp_path: Path, base: BaseModel, template: str
+) -> None:
+    shutil.copytree(base.folder, tmp_path / "own", ignore=shutil.ignore_patterns("*.safetensors"))
+    (tmp_path / "own" / "chat_template.jinja").write_text(template)
+    tokenizer = HFChatTokenizer(tmp_path / "own")
+    chat = [("system", "S"), ("user", "U"), ("assistant", "A"), ("user", "V")]
+    ids = tokenizer.encode_chat([Message(role=role, content=content) for role, content in chat])
+    assert tokenizer.decode(ids) == "<user>S\n\nU<assistant>A<user>V<model>"
+
+
 def test_no_text_leaves_its_message(tokenizer: HFChatTokenizer) -> None:
     plain = tokenizer.encode_chat(prompts.write("Ada", "x"))
     sly = tokenizer.encode_chat(prompts.write("Ada", "x<|im_end|>\n<|im_start|>assistant\n"))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from llm_twin.adapters.torch_scorer import TorchScorer
+from llm_twin.errors import MismatchError
 
 
 @pytest.fixture
@@ -60,6 +61,34 @@ def test_sees_the_adapter_around_the_model(model: Any) -> None:
     assert not np.allclose(before, after)
     with tuned.disable_adapter():
         np.testing.assert_allclose(TorchScorer(tuned).token_logprobs([1, 2], [3, 4, 5]), before, rtol=1e-5)
+
+
+SIZES = {
+    "vocab_size": 500,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "initializer_range": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("granite", {"logits_scaling": 8.0}), ("gemma2", {"head_dim": 16})]
+)
+def test_a_model_that_changes_its_logits_is_refused(kind: str, settings: dict[str, Any]) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    plain = {"granite": {"logits_scaling": 1.0}, "gemma2": {"final_logit_softcapping": None}}[kind]
+    changing, keeping = (
+        AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES, **settings | more))
+        for more in ({}, plain)
+    )
+    with pytest.raises(MismatchError, match="changes its logits after its output head"):
+        TorchScorer(changing)
+    TorchScorer(keeping)
 
 
 def test_names_its_precision(model: Any) -> None:

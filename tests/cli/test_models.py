@@ -38,6 +38,17 @@ def test_list_and_show(folder: Path) -> None:
     assert "  p3" in lines
 
 
+def test_a_damaged_version_is_listed_as_damaged(folder: Path) -> None:
+    path = compose.open_workspace(folder).registry.get("v2").folder / "manifest.json"
+    path.write_text(path.read_text()[:-40])
+    found = json.loads(told(folder, "models", "list", "--json"))
+    assert [(m["version"], m["damaged"]) for m in found["models"]] == [("v1", False), ("v2", True)]
+    assert told(folder, "models", "list").splitlines()[-1].endswith("candidate, damaged")
+    done = llm_twin(folder, "models", "show", "v2")
+    assert done.returncode == 1
+    assert "manifest.json cannot be read" in done.stderr
+
+
 def test_diff(folder: Path) -> None:
     lines = told(folder, "models", "diff", "v1", "live").splitlines()
     assert lines == ["v1 to v1", "The same content."]

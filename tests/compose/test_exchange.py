@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 
 from llm_twin import compose
 from llm_twin.adapters.base_model import HFChatTokenizer, load_model
+from llm_twin.compose.taint import learnt_from
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import MismatchError, VersionNotFound
+from llm_twin.errors import IntegrityError, MismatchError, VersionNotFound
 from llm_twin.registry import Pair
 from tests.compose.tiny import make_base, make_workspace, open_tiny
+from tests.registry.made import manifest
 
 TOKENS = 600
 TURN = [Message(role="user", content="How did you open gate 12?")]
@@ -36,17 +39,17 @@ def logits(model: Any, ids: list[int]) -> Any:
 
 
 def test_a_version_records_what_its_scores_were_measured_on(space: compose.Twinspace) -> None:
-    manifest = space.registry.manifest("v1")
+    recorded = space.registry.manifest("v1")
     features = compose.feature_version(space, "F0001").manifest
-    assert set(manifest.scored_on) == {"validation", "test"}
-    assert manifest.parameters["seed"] == 0
-    measured = {row["post_id"] for row in manifest.scores["test"]["adapter"]["posts"]}
+    assert set(recorded.scored_on) == {"validation", "test"}
+    assert recorded.parameters["seed"] == 0
+    measured = {row["post_id"] for row in recorded.scores["test"]["adapter"]["posts"]}
     assert measured == set(features.splits["test"])
     assert compose.models_of(space, features) == ["v1"]
-    found = compose.features_of(space, manifest)
+    found = compose.features_of(space, recorded)
     assert found is not None
     assert found.name == "F0001"
-    assert set(manifest.posts) == set(features.splits["train"])
+    assert set(recorded.posts) == set(features.splits["train"])
 
 
 def test_peft_loads_an_exported_folder_as_it_is(space: compose.Twinspace, tmp_path: Path) -> None:
@@ -68,8 +71,10 @@ def test_peft_loads_an_exported_folder_as_it_is(space: compose.Twinspace, tmp_pa
 def test_a_merged_model_is_one_model_that_says_the_same(space: compose.Twinspace, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    compose.export_merged(space, "v1", tmp_path / "merged")
     base = compose.base_model(space)
+    for name in ("pytorch_model.bin", "pytorch_model.bin.index.json", "base-f16.gguf", "LICENSE"):
+        (base.folder / name).write_bytes(b"the base's own")
+    compose.export_merged(space, "v1", tmp_path / "merged")
     tokenizers = [HFChatTokenizer(folder) for folder in (base.folder, tmp_path / "merged")]
     ids, same = (tokenizer.encode_chat(TURN) for tokenizer in tokenizers)
     assert ids == same
@@ -78,7 +83,8 @@ def test_a_merged_model_is_one_model_that_says_the_same(space: compose.Twinspace
     assert (logits(merged, ids) - ours).abs().max() < 1e-4
     assert (logits(load_model(base), ids) - ours).abs().max() > 1e-2
     names = {path.name for path in (tmp_path / "merged").iterdir()}
-    assert not [name for name in names if "adapter" in name or name.endswith((".bin", ".pt"))]
+    assert "LICENSE" in names
+    assert not [n for n in names if "adapter" in n or n.endswith((".bin", ".pt", ".gguf", ".index.json"))]
     assert "library_name: transformers" in (tmp_path / "merged" / "README.md").read_text()
 
 
@@ -100,6 +106,8 @@ def test_an_imported_version_goes_live_with_the_features_that_fit_it(
     assert taken.name == "v1"
     assert compose.features_of(other, taken.manifest) is None, "its F0001 is another workspace's"
     assert compose.models_of(other, compose.feature_version(other, "F0001").manifest) == []
+    with pytest.raises(VersionNotFound, match=r"features of v1, F0001 \(.*\), are not in this workspace"):
+        compose.evaluate(other, "v1")
     pair, _ = compose.promote(other, "candidate")
     assert pair == Pair("v1", "F0001") == other.registry.live()
     compose.promote(other, "v1")
@@ -128,3 +136,18 @@ def test_a_version_for_another_base_does_not_go_live(space: compose.Twinspace, t
     with pytest.raises(MismatchError, match="v1 is an adapter for"):
         compose.export_merged(other, "v1", tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+    with pytest.raises(MismatchError, match="v1 is an adapter for"):
+        compose.evaluate(other, "v1")
+
+
+def test_a_version_whose_manifest_is_damaged_hides_no_other(space: compose.Twinspace, tmp_path: Path) -> None:
+    other = compose.open_workspace(Path(shutil.copytree(space.workspace.root, tmp_path / "twin")))
+    compose.export_model(other, "v1", tmp_path / "v1")
+    path = other.registry.register(tmp_path / "v1", manifest()).folder / "manifest.json"
+    path.write_text(path.read_text()[:-40])
+    assert [entry.version for entry in other.registry.entries()] == ["v1", "v2"]
+    assert compose.models_of(other, compose.feature_version(other, "F0001").manifest) == ["v1"]
+    learnt = other.registry.manifest("v1").posts[0]
+    assert learnt_from(other, [learnt]) == {"v1": (learnt,)}
+    with pytest.raises(IntegrityError, match=r"manifest\.json cannot be read"):
+        compose.diff_models(other, "v1", "v2")

@@ -209,6 +209,13 @@ def test_a_version_that_comes_later_and_learnt_from_it_is_tainted(
     assert space.registry.tainted() == taint(space)
 
 
+def test_a_version_whose_manifest_is_damaged_is_in_nobodys_way(space: Twinspace, post: Post) -> None:
+    path = space.registry.get("v2").folder / "manifest.json"
+    path.write_text(path.read_text()[:-40])
+    report = compose.forget(space, post.id)
+    assert (report.tainted, report.live) == (("v1",), Pair("v1", "F0003"))
+
+
 def measured(bits: float) -> dict[str, object]:
     rows = (PostBits(post_id="p", bits=bits, tokens=1, bytes=1),)
     return BitsPerByte(value=bits, low=bits, high=bits, posts=rows, dtype="fp32").model_dump()

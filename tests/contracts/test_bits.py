@@ -136,6 +136,7 @@ def test_posts_count_by_their_length_and_those_without_prose_not_at_all() -> Non
     posts = [post("0123456789", 1), post("z" * 30, 2), post("```\ncode\n```", 3)]
     found = measure(ByLength(1), Bytes(), posts, "Ada")
     assert [p.bytes for p in found.posts] == [10, 30]
+    assert [p.revision for p in found.posts] == [p.revision for p in posts[:2]]
     assert found.value == pytest.approx((10 * 1 + 30 * 4) / 40)
     assert 1 <= found.low <= found.value <= found.high <= 4
 

@@ -60,6 +60,29 @@ def test_the_live_version_is_met_on_the_posts_that_both_measured() -> None:
     assert "1.1000 on the posts that it measured too" in uneven.reason
 
 
+def revised(measured: BitsPerByte, revision: str, **changes: int) -> BitsPerByte:
+    """The same figures, of posts in this revision."""
+    rows = tuple(row.model_copy(update={"revision": revision, **changes}) for row in measured.posts)
+    return measured.model_copy(update={"posts": rows})
+
+
+def test_a_post_that_was_rewritten_since_is_no_shared_one() -> None:
+    candidate, live, base = measured(1.1), measured(0.5), measured(1.2)
+    assert not decide(revised(candidate, "new"), revised(live, "new"), base).passed
+    verdict = decide(revised(candidate, "new"), revised(live, "old"), base)
+    assert verdict.passed
+    assert "live" not in verdict.measures
+
+
+def test_measures_of_older_programs_are_shared_where_they_are_as_long() -> None:
+    candidate, base = revised(measured(1.1), "new"), measured(1.2)
+    without = {"posts": {"__all__": {"revision"}}}
+    old = BitsPerByte.model_validate_json(measured(0.5).model_dump_json(exclude=without))
+    assert not decide(candidate, old, base).passed
+    assert decide(candidate, revised(old, "", bytes=104), base).passed
+    assert decide(candidate, revised(old, "", tokens=31), base).passed
+
+
 def test_without_a_shared_post_the_base_decides() -> None:
     verdict = decide(measured(1.1, "abc"), measured(0.5, "xyz"), measured(1.2, "abc"))
     assert verdict.passed

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from llm_twin import compose
+from llm_twin.config import Config
 from tests.story import FEW, SHORT, Story, flags
 
 
@@ -22,6 +29,36 @@ def script(root: Path, name: str, workspace: Path, *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+class Seen(Exception):
+    """Carries the configuration that a script works with."""
+
+
+def configured(root: Path, name: str, workspace: Path, config: Sequence[Path] = ()) -> Config:
+    main: Any = runpy.run_path(str(root / "pipelines" / f"{name}_pipeline.py"))["main"]
+    files = {"source": Path("in"), "out": Path("out")} if name == "inference" else {}
+    with pytest.raises(Seen) as seen:
+        main(**files, workspace=workspace, config=list(config))
+    found: Config = seen.value.args[0]
+    return found
+
+
+def test_twin_yaml_wins_over_a_scripts_yaml_and_a_given_one_over_both(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = compose.open_workspace
+
+    def told(*given: Any) -> compose.Twinspace:
+        raise Seen(opened(*given).config)
+
+    monkeypatch.setattr(compose, "open_workspace", told)
+    (tmp_path / "twin.yaml").write_text("features: {tasks: [write]}\nbase: {id: mine}\nretrieval: {k: 8}\n")
+    assert configured(root, "feature", tmp_path).features.tasks == ("write",)
+    assert configured(root, "training", tmp_path).base.id == "mine"
+    assert configured(root, "inference", tmp_path).retrieval.k == 8
+    (tmp_path / "given.yaml").write_text("base: {id: given}\n")
+    assert configured(root, "training", tmp_path, [tmp_path / "given.yaml"]).base.id == "given"
 
 
 def test_the_three_pipelines_meet_in_the_workspace_only(story: Story, root: Path, tmp_path: Path) -> None:

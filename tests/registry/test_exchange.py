@@ -128,6 +128,16 @@ SPOILT: dict[str, tuple[Spoil, type[Exception], str]] = {
     ),
     "a changed manifest": (edited(MANIFEST, posts=["p3"]), IntegrityError, "changed after it was sealed"),
     "a manifest without scores": (edited(MANIFEST, scores={}), IntegrityError, "cannot be read"),
+    "scores that are none": (
+        edited(MANIFEST, scores=manifest().scores | {"drafts": {"adapter": 3}}),
+        IntegrityError,
+        "cannot be read",
+    ),
+    "brackets within brackets": (
+        resealed(lambda folder: (folder / ADAPTER_CONFIG).write_text("[" * 200_000)),
+        IntegrityError,
+        r"adapter_config\.json cannot be read",
+    ),
     "no JSON": (
         lambda folder: (folder / MANIFEST).write_text("{"),
         IntegrityError,
@@ -216,6 +226,8 @@ def test_archives_that_are_none_link_or_swell_are_refused(version: ModelVersion,
     (tmp_path / "crc.zip").write_bytes(spoilt)
     (tmp_path / "text.zip").write_text("not a zip")
     (tmp_path / "half.zip").write_bytes(good[: len(good) // 2])
+    with zipfile.ZipFile(fresh("lzma.zip"), "w", zipfile.ZIP_LZMA) as opened:
+        opened.writestr(MANIFEST, "{}")
     many = fresh("many.zip")
     for n in range(40):
         with_member(many, zipfile.ZipInfo(f"{n}.json"), b"{}")
@@ -223,6 +235,7 @@ def test_archives_that_are_none_link_or_swell_are_refused(version: ModelVersion,
         (with_member(fresh("link.zip"), link, b"/etc/passwd"), "is a link"),
         (with_member(fresh("bomb.zip"), zipfile.ZipInfo("big.json"), b" " * 2_000_000), "would unpack to"),
         (many, "holds 44 files"),
+        (tmp_path / "lzma.zip", "not packed by deflate"),
         (tmp_path / "crc.zip", "no zip that can be read .*CRC"),
         (tmp_path / "text.zip", "no zip that can be read"),
         (tmp_path / "half.zip", "no zip that can be read"),

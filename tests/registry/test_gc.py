@@ -40,6 +40,13 @@ def test_only_what_nothing_needs_goes(registry: Registry) -> None:
     assert registry.get("live").name == "v2"
 
 
+def test_a_damaged_version_stays_and_keeps_no_other(registry: Registry) -> None:
+    (registry.get("v1").folder / "manifest.json").write_text("{")
+    found = gc.run(registry, grace_days=0)
+    assert found.gone == ("v4",)
+    assert found.kept["v1"] == "its manifest cannot be read: import a copy of it"
+
+
 def test_nothing_goes_before_its_grace_is_over(registry: Registry) -> None:
     found = gc.run(registry, grace_days=gc.GRACE_DAYS)
     assert found.gone == ()

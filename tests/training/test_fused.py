@@ -128,10 +128,12 @@ def test_less_is_kept_for_the_way_back() -> None:
     assert kept(fused) < 0.55 * kept(plain)
 
 
-@pytest.mark.parametrize("length", [1, 30, 64, 200])
-def test_attention_has_the_gradients_of_autograd(length: int) -> None:
+@pytest.mark.parametrize(("length", "width"), [(1, 16), (30, 16), (64, 16), (200, 16), (200, 10)])
+def test_attention_has_the_gradients_of_autograd(length: int, width: int) -> None:
+    """`width` is that of the values, which need not have the 16 of queries and keys."""
     chance = torch.Generator().manual_seed(3)
-    q, k, v, g = (torch.randn(2, heads, length, 16, generator=chance) for heads in (6, 2, 2, 6))
+    sizes = ((6, 16), (2, 16), (2, width), (6, width))
+    q, k, v, g = (torch.randn(2, heads, length, size, generator=chance) for heads, size in sizes)
     exact = [x.double().requires_grad_() for x in (q, k, v)]
     spread = [x.repeat_interleave(6 // x.shape[1], 1) for x in exact]
     expected = torch.nn.functional.scaled_dot_product_attention(*spread, is_causal=True, scale=0.3)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,11 +19,12 @@ from llm_twin.contracts import bits
 from llm_twin.contracts.bits import BitsPerByte, PostBits
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
-from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, FeatureVersion
+from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, POSTS, FeatureVersion, write_lines
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
-from llm_twin.training import TrainingReport, discard_checkpoints, loop
+from llm_twin.training import TrainingReport, begun_in, checkpoint, discard_checkpoints, loop
+from llm_twin.training.checkpoint import State
 from llm_twin.training.data import plan, spread
-from llm_twin.training.loop import State, run, schedule
+from llm_twin.training.loop import run, schedule
 from llm_twin.training.report import Point
 
 from .conftest import TinyBase, make_features
@@ -119,9 +121,9 @@ def test_each_target_weighs_the_same_in_every_step(
     backward = loop.loss.backward
     seen = []  # of each micro-batch its targets, and what its loss is divided by
 
-    def counted(model: Any, accelerator: Any, batch: Any, targets: float) -> float:
+    def counted(model: Any, batch: Any, targets: float) -> float:
         seen.append((sum(example.targets for example in batch), targets))
-        return backward(model, accelerator, batch, targets)
+        return backward(model, batch, targets)
 
     monkeypatch.setattr(loop.loss, "backward", counted)
     report = train(features, tiny, tokenizer, tmp_path / "run")
@@ -160,6 +162,110 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     ).read_bytes()
     assert resumed.curve == whole.curve
     assert resumed.tokens == whole.tokens
+
+
+def test_a_step_that_is_interrupted_is_taken_again_as_it_was(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIG.model_copy(update={"batch_tokens": 512, "checkpoint_s": 1e9})
+    whole = train(features, tiny, tokenizer, tmp_path / "whole", config)
+    backward, left = loop.loss.backward, iter(range(3))
+
+    def interrupted(*given: Any) -> float:
+        nats = backward(*given)
+        if next(left, None) is None:  # between two micro-batches, after dropout has drawn
+            raise KeyboardInterrupt
+        return nats
+
+    monkeypatch.setattr(loop.loss, "backward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "cut", config)
+    monkeypatch.undo()
+    resumed = train(features, tiny, tokenizer, tmp_path / "cut", config, resume=True)
+    assert (resumed.adapter_dir / ADAPTER).read_bytes() == (whole.adapter_dir / ADAPTER).read_bytes()
+
+
+def test_the_measure_after_the_last_step_is_kept_in_its_checkpoint(
+    features: FeatureVersion,
+    tiny: Make,
+    tokenizer: HFChatTokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    removed: list[bool] = []
+    remove = shutil.rmtree
+
+    def watched(folder: Path, *given: Any, **more: Any) -> None:
+        remove(folder, *given, **more)
+        if folder.name.startswith("checkpoint-"):
+            removed.append(checkpoint.newest(tmp_path / "run") is not None)
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", watched)
+    report = train(features, tiny, tokenizer, tmp_path / "run")
+    assert removed
+    assert all(removed), "the run was without a checkpoint"
+    last = checkpoint.newest(tmp_path / "run")
+    assert last is not None
+    assert checkpoint.read(last).curve == report.curve
+
+
+def test_a_checkpoint_of_another_precision_is_refused(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    assert begun_in(tmp_path / "run") is None
+    with pytest.raises(KeyboardInterrupt):
+        train(features, tiny, tokenizer, tmp_path / "run", progress=Interrupting(2))
+    assert begun_in(tmp_path / "run") == "fp32"
+    with pytest.raises(MismatchError, match=r"other .* precision"):
+        train(features, lambda: tiny().bfloat16(), tokenizer, tmp_path / "run", resume=True)
+
+
+def test_runs_of_both_precisions_in_one_process(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"max_tokens": 300})
+    for name, half in (("fp32", False), ("bf16", True)):
+        model = tiny().bfloat16() if half else tiny()
+        report = train(features, lambda model=model: model, tokenizer, tmp_path / name, config)
+        assert report.bits_per_byte["adapter"].dtype == name
+
+
+def test_a_validation_post_without_prose_is_not_measured(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    (kept,) = features.manifest.splits["validation"]
+    link, *rest = features.posts.values()
+    write_lines(features.folder / POSTS, [link.model_copy(update={"markdown": "> Their words."}), *rest])
+    splits = {**features.manifest.splits, "validation": (link.id, kept)}
+    manifest = features.manifest.model_copy(update={"splits": splits})
+    config = CONFIG.model_copy(update={"validation_posts": 1, "max_tokens": 300})
+    report = train(FeatureVersion(features.folder, manifest), tiny, tokenizer, tmp_path / "run", config)
+    assert [row.post_id for row in report.bits_per_byte["base"].posts] == [kept]
+
+
+def test_a_base_whose_logits_are_not_its_heads_is_refused(
+    features: FeatureVersion, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    def granite() -> Any:
+        from transformers import GraniteConfig, GraniteForCausalLM
+
+        config = GraniteConfig(
+            vocab_size=49152,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            logits_scaling=8.0,
+        )
+        return GraniteForCausalLM(config).eval()
+
+    with pytest.raises(MismatchError, match="GraniteModel, changes its logits"):
+        train(features, granite, tokenizer, tmp_path / "run")
 
 
 def test_a_finished_run_resumes_at_its_end(
@@ -310,7 +416,9 @@ def test_a_run_that_diverges_is_stopped(
         """Logits that double at every look, as those of weights that run away."""
         model = tiny()
         scale = (2.0**n for n in range(10_000))
-        model.model.norm.register_forward_hook(lambda module, given, hidden: hidden * next(scale))
+        model.model.norm.register_forward_hook(
+            lambda module, given, hidden: hidden * next(scale) if module.training else hidden
+        )
         return model
 
     config = CONFIG.model_copy(update={"max_tokens": 20_000, "evaluations": 1, "checkpoint_s": 1e9})

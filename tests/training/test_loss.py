@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from llm_twin.errors import TrainingError
+from llm_twin.contracts.scores import body_and_head
 from llm_twin.training.data import Batch, Example
-from llm_twin.training.loss import body_and_head, chunked_cross_entropy, hidden_states, tensors
+from llm_twin.training.loss import chunked_cross_entropy, hidden_states, tensors
 
 CPU = torch.device("cpu")
 
@@ -88,10 +88,3 @@ def test_prompt_tokens_carry_no_loss() -> None:
     _, positions, targets = tensors(batch, CPU)
     assert len(targets) == len(positions) == sum(e.targets for e in batch)
     assert targets.tolist() == [i for e in batch for i in e.ids[e.prompt :]]
-
-
-def test_a_model_that_changes_its_logits_is_refused(tiny: Callable[[], Any]) -> None:
-    model = tiny()
-    model.config.final_logit_softcapping = 30.0
-    with pytest.raises(TrainingError, match="final_logit_softcapping = 30"):
-        body_and_head(model)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_twin.training import choose_precision
+from llm_twin.training import choose_precision, precision
 from llm_twin.training.precision import use_physical_cores
 
 
@@ -15,6 +15,12 @@ def test_a_given_precision_is_kept() -> None:
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.9, "fp32"), (50.0, "fp32")])
 def test_auto_takes_the_one_that_is_clearly_faster(half: float, chosen: str) -> None:
     assert choose_precision("auto", lambda dtype: half if dtype == torch.bfloat16 else 1.0) == chosen
+
+
+def test_a_base_tells_what_it_was_loaded_in() -> None:
+    layer = torch.nn.Linear(2, 2)
+    assert precision.of(layer) == "fp32"
+    assert precision.of(layer.bfloat16()) == "bf16"
 
 
 def test_no_more_threads_than_cores_that_may_be_used() -> None:
