@@ -65,7 +65,7 @@ def writing(file: Path) -> Iterator[sqlite3.Connection]:
         file.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None)
     try:
-        db.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(db)
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
         db.execute("BEGIN IMMEDIATE")
@@ -77,3 +77,12 @@ def writing(file: Path) -> Iterator[sqlite3.Connection]:
         raise
     finally:
         db.close()
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Have the file keep a write-ahead log. Where another process is doing just that, it need not wait."""
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise

@@ -130,7 +130,7 @@ def run(
     earlier = checkpoint.read(last) if last is not None else None
     if earlier is None:
         measures = (config.evaluations + 1) * len(validation)
-        planned = _planned(examples, config, model, lambda: measure(validation[:1]), measures)
+        planned = _planned(examples, config, model, lambda: measure(validation[:1]), measures, progress.say)
     else:
         planned = earlier.planned
     steps = plan(examples, planned, config.batch_tokens, config.sequence_tokens, config.seed)
@@ -322,6 +322,7 @@ def _planned(
     model: Any,
     measure: Callable[[], object],
     measures: int,
+    say: Callable[[str], None],
 ) -> int:
     """Tokens of the run: its epochs, unless max_tokens or what fits in its minutes is fewer."""
     from accelerate.utils import reduce
@@ -342,7 +343,7 @@ def _planned(
         model.zero_grad(set_to_none=True)
         return step.tokens
 
-    fitting = torch.tensor(tokens_within(60 * config.minutes, learn, measure, measures))
+    fitting = torch.tensor(tokens_within(60 * config.minutes, learn, measure, measures, say))
     # Each process learns so many, and all need the same plan.
     return min(tokens, int(reduce(fitting.to(processes().device), "sum")))
 
