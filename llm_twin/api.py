@@ -123,7 +123,7 @@ class Twin:
         return Conversation(self.writer)
 
     def batch(self, source: Path, out: Path, progress: Progress | None = None) -> BatchReport:
-        """Answer every line of a JSONL file; lines that `out` holds already are skipped."""
+        """Answer every line of a JSONL file; lines that `out` answers already are skipped."""
         from llm_twin.contracts.ports import Silent
         from llm_twin.inference import batch
 
@@ -138,7 +138,7 @@ class Twin:
         from llm_twin.inference.server import KEY, create_app, serve
 
         self._check(self.model)
-        key = os.environ.get(KEY) or None
+        key = os.environ.get(KEY, "").strip() or None
         app = create_app(self.writer, lambda: self.models, (host.strip("[]"),), key)
         serve(app, host, port, allow_remote and key is not None)
 

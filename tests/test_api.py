@@ -58,7 +58,7 @@ def test_what_is_served_answers_for_its_own_host_and_asks_for_the_key(
 
     served: list[tuple[Any, ...]] = []
     monkeypatch.setattr("llm_twin.inference.server.serve", lambda *given: served.append(given))
-    monkeypatch.setenv("LLM_TWIN_API_KEY", key)
+    monkeypatch.setenv("LLM_TWIN_API_KEY", f"{key}\n")  # as a file ends that it was read from
     compose.init(tmp_path)
     with Twin.open(tmp_path) as twin:
         twin.serve("127.0.0.2", 0)

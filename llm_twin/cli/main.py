@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,20 @@ def run(app: Typer) -> int:
             raise
         print(f"llm-twin: {error}", file=sys.stderr)
         return error.exit_code
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # which is a file that is damaged; its kinds are not
+            raise
+        print(
+            f"llm-twin: A database of the workspace is damaged ({error}). "
+            "Restore library.db or models/registry.db from a copy.",
+            file=sys.stderr,
+        )
+        return 1
     except SystemExit as stop:
         if stop.code == STOPPED:
             print(
-                "\nllm-twin: stopped; what was done is kept. Run the same command to go on.",
+                "\nllm-twin: stopped; what was done is kept. Run the same command to go on, "
+                "train with --resume.",
                 file=sys.stderr,
             )
         return stop.code if isinstance(stop.code, int) else 0

@@ -76,12 +76,14 @@ def collect(
 @posts.command("list")
 def list_posts(workspace: Workspace = None, overrides: Set = None, as_json: Json = False) -> None:
     """All posts, oldest first."""
+    from llm_twin.contracts.prose import word_count
+
     found = _library_posts(workspace, overrides)
     if as_json:
         fields = {"id", "url", "title", "published_at", "kind"}
         show.result({"posts": [p.model_dump(include=fields) for p in found]}, True)
     else:
-        rows = [(p.id, (p.published_at or "")[:10], len(p.markdown.split()), p.title) for p in found]
+        rows = [(p.id, (p.published_at or "")[:10], word_count(p.markdown), p.title) for p in found]
         show.table(("id", "date", "words", "title"), rows)
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from llm_twin.compose.features import build_features, collect, feature_version
 from llm_twin.compose.models import TrainReport, train
 from llm_twin.compose.serving import open_session
-from llm_twin.compose.space import init, open_workspace
+from llm_twin.compose.space import Twinspace, init, open_workspace
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.records import Answer
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import TwinError
+from llm_twin.errors import MismatchError, TwinError
 from llm_twin.workspace import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
     with _timed("features", seconds):
         built = build_features(space, progress)
     with _timed("train", seconds):
-        trained = train(space, progress, built.version, resume=True)
+        trained = trained_anyhow(space, built.version, progress)
     with _timed("ask", seconds):
         session = open_session(space, [trained.version], feature_version(space, built.version))
         try:
@@ -96,6 +96,14 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
         finally:
             session.close()
     return Story(collected, built, trained, exchanges, seconds)
+
+
+def trained_anyhow(space: Twinspace, features: str, progress: Progress) -> TrainReport:
+    """Train on a feature version; a run goes on, unless it is of another program or machine."""
+    try:
+        return train(space, progress, features, resume=True)
+    except MismatchError:
+        return train(space, progress, features)
 
 
 @contextmanager

@@ -13,7 +13,14 @@ from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.manifests import FeatureManifest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import EmptyStore, MismatchError, WorkspaceError, WorkspaceLocked
+from llm_twin.errors import (
+    EmptyStore,
+    IntegrityError,
+    MismatchError,
+    VersionNotFound,
+    WorkspaceError,
+    WorkspaceLocked,
+)
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
@@ -65,7 +72,8 @@ def build_features(space: Twinspace, progress: Progress | None = None) -> Featur
         )
     version = feature_version(space, report.version)
     _refuse_forgotten(space, version)
-    _follow_features(space, version)
+    if told := _follow_features(space, version):
+        progress.say(told)
     if report.created and space.config.features.grace_days is not None:
         with suppress(WorkspaceLocked):  # another build has begun; it collects when it ends
             gone = collect_old_features(space).gone
@@ -85,17 +93,23 @@ def _refuse_forgotten(space: Twinspace, version: FeatureVersion) -> None:
         raise WorkspaceError(f"A post was forgotten while {version.name} was built", "Build again")
 
 
-def _follow_features(space: Twinspace, version: FeatureVersion) -> None:
-    """Switch the features half of the live pair to a new version that the live model can read."""
+def _follow_features(space: Twinspace, version: FeatureVersion) -> str:
+    """Switch the features half of the live pair to a new version that the live model can read.
+
+    Returns a line for the person; "" where there is nothing to say.
+    """
     live = space.registry.live()
     if live is None or live.features == version.name:
-        return
+        return ""
     if live.model != BASE:
         try:
             check_fit(space.registry.get(live.model), version)
-        except MismatchError:
-            return  # the model keeps serving with the features that it fits; training a new one moves both
+        except (MismatchError, IntegrityError, VersionNotFound) as error:
+            # The model keeps serving with the features that it fits; training a new one moves both. One that
+            # is damaged serves with none.
+            return f"Live stays {live.model} with {live.features}: {error}"
     space.registry.switch(Pair(live.model, version.name), "features build", expected=live)
+    return f"Live: {live.model} with {version.name}."
 
 
 def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:

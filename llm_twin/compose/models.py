@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_twin.compose.features import check_features, feature_version
+from llm_twin.compose.features import check_features, feature_name, feature_version
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.lineage import own_features, serving_features
 from llm_twin.compose.parts import base_model
@@ -28,7 +28,7 @@ from llm_twin.contracts.versions import (
     FeatureVersion,
     ModelVersion,
 )
-from llm_twin.errors import GateRefused, Tainted
+from llm_twin.errors import EngineError, GateRefused, IntegrityError, Tainted, VersionNotFound
 from llm_twin.registry import Pair
 from llm_twin.workspace import atomic_write, sweep
 
@@ -74,7 +74,7 @@ def train(
     first = training.processes().is_main_process
     progress = progress if progress and first else Silent()
     with space.workspace.lock("training") if first else nullcontext():
-        version = feature_version(space, features)
+        version = feature_version(space, training.from_first(lambda: feature_name(space, features)))
         _check_trainable(version)
         base = base_model(space)
         if _by_llama_cpp(space, base):
@@ -115,7 +115,7 @@ def _check_trainable(version: FeatureVersion) -> None:
 
 
 def _by_llama_cpp(space: Twinspace, base: BaseModel) -> bool:
-    """Whether llama.cpp serves this base, and with it the adapters as GGUF."""
+    """Whether llama.cpp serves this base, and cannot without the adapters as GGUF."""
     return base.gguf is not None and space.config.generation.engine != "transformers"
 
 
@@ -219,8 +219,12 @@ def _register(
         },
         commit=commit(),
     )
-    if _by_llama_cpp(space, base):
-        convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
+    if base.gguf is not None:
+        try:
+            convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
+        except EngineError:  # where transformers serves it is for other machines only
+            if _by_llama_cpp(space, base):
+                raise
     (run.adapter_dir / CARD).write_text(model_card(manifest), encoding="utf-8")
     model = space.registry.register(run.adapter_dir, manifest)
     taint(space)
@@ -266,9 +270,11 @@ def _gate(space: Twinspace, model: ModelVersion, live: Pair | None) -> Verdict:
     tainted = space.registry.tainted()
     if model.name in tainted:
         return Verdict(passed=False, reason=f"it {why_tainted(tainted[model.name])}", measures={})
-    # A tainted live version is not served, so that there is nothing to be better than.
-    beaten = live.model if live and live.model not in (BASE, model.name, *tainted) else None
-    other = space.registry.get(beaten) if beaten else None
+    # A tainted live version is not served, nor a damaged one, so that there is nothing to be better than.
+    other: ModelVersion | None = None
+    if live and live.model not in (BASE, model.name, *tainted):
+        with suppress(IntegrityError, VersionNotFound):
+            other = space.registry.get(live.model)
     return gate.decide(
         candidate=measured(model, "adapter"),
         base=measured(model, "base"),
@@ -288,8 +294,13 @@ def _go_live(space: Twinspace, model: ModelVersion, features: FeatureVersion, re
 
 
 def rollback(space: Twinspace, allow_tainted: bool = False) -> Pair:
-    """Restore the live pair before the present one, passing over tainted models unless they are allowed."""
-    return space.registry.rollback(allow_tainted)
+    """Restore the live pair before the present one.
+
+    Passes over tainted models, unless they are allowed, and over pairs whose features were collected since.
+    """
+    from llm_twin.feature import store
+
+    return space.registry.rollback(allow_tainted, store.sealed(space.workspace.features))
 
 
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
+ASKS = 'Basic realm="LLM Twin", charset="UTF-8"'  # a browser then asks its user for the key
 
 
 def is_loopback(host: str) -> bool:
@@ -54,14 +55,15 @@ def allowed(authority: str, hosts: Collection[str]) -> bool:
 def holds(authorization: str, key: str) -> bool:
     """Whether an Authorization header brings the key: as a Bearer's, or as the password of a browser."""
     scheme, _, given = authorization.partition(" ")
+    sent = given.strip().encode("latin-1")  # as `Guard` decodes headers: the bytes that came
     if scheme.lower() == "basic":
         try:
-            given = base64.b64decode(given).decode().partition(":")[2]
+            sent = base64.b64decode(sent).partition(b":")[2]
         except ValueError:
             return False
     elif scheme.lower() != "bearer":
         return False
-    return secrets.compare_digest(given.strip().encode(), key.encode())
+    return secrets.compare_digest(sent, key.encode())
 
 
 def _is_address(name: str) -> bool:
@@ -98,7 +100,7 @@ class Guard:
         refused = self._refused(headers)
         if refused is not None:
             status, message, code = refused
-            asks = {"WWW-Authenticate": "Basic"} if status == 401 else None  # a browser then asks its user
+            asks = {"WWW-Authenticate": ASKS} if status == 401 else None
             await JSONResponse(wire.error(message, status, code), status, asks)(scope, receive, send)
             return
         await self._app(scope, self._bounded(receive), send)

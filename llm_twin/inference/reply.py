@@ -152,8 +152,10 @@ def generate(
     so now and then, and nobody who asks is helped by nothing. What a `stop` string empties stays empty.
     """
     tally.prompt_tokens += len(prompt.ids)
+    before = tally.tokens
     said = yield from _stream(engine, prompt.ids, model, sampling, tally)
-    if said or sampling.stop or tally.cut or sampling.max_tokens < 2:
+    left = sampling.max_tokens - (tally.tokens - before)
+    if said or sampling.stop or left < 2:
         return
     likely = engine.next_token_logprobs(prompt.ids, model, _FIRST_WORDS)
     words = {token: tokenizer.decode([token]) for token in likely}
@@ -161,7 +163,7 @@ def generate(
     if first is not None:
         tally.tokens += 1
         yield words[first].strip()
-        rest = replace(sampling, max_tokens=sampling.max_tokens - 1)
+        rest = replace(sampling, max_tokens=left - 1)
         yield from _stream(engine, (*prompt.ids, first), model, rest, tally, said=True)
 
 

@@ -264,17 +264,20 @@ class Registry:
             db.execute("DELETE FROM candidate WHERE number = ?", (pair.model[1:],))
         return True
 
-    def rollback(self, allow_tainted: bool = False) -> Pair:
-        """Restore the last live pair before the present one whose model is not tainted, or of all.
+    def rollback(self, allow_tainted: bool = False, features: Collection[str] | None = None) -> Pair:
+        """Restore the last live pair before the present one that can serve.
 
-        Raises VersionNotFound where there was none.
+        A pair whose model is tainted cannot, unless that is allowed, nor one whose features are not among the
+        names in `features`, where these are given. Raises VersionNotFound where there was none.
         """
         with database.writing(self._file) as db:
             earlier = db.execute(_HISTORY).fetchall()[1:]
             tainted = set() if allow_tainted else {f"v{n}" for (n,) in db.execute("SELECT number FROM taint")}
-            found = next((row for row in earlier if row[1] not in tainted), None)
+            clean = [row for row in earlier if row[1] not in tainted]
+            found = next((row for row in clean if features is None or row[2] in features), None)
             if found is None:
-                why = " whose model is not tainted" if earlier else ""
+                why = " whose features are still there" if clean else " whose model is not tainted"
+                why = why if earlier else ""
                 raise VersionNotFound(
                     f"There is no earlier live pair{why} to go back to", "See llm-twin models list"
                 )

@@ -127,7 +127,8 @@ def run(
 
     run_dir.mkdir(parents=True, exist_ok=True)
     last = checkpoint.newest(run_dir) if resume else None
-    earlier = checkpoint.read(last) if last is not None else None
+    # Of a run that is at its end, the first may have written its last measure before the others look.
+    earlier = from_first(lambda: checkpoint.read(last) if last is not None else None)
     if earlier is None:
         measures = (config.evaluations + 1) * len(validation)
         planned = _planned(examples, config, model, lambda: measure(validation[:1]), measures, progress.say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -35,12 +36,16 @@ def of(model: Any) -> Precision:
 
 
 def use_physical_cores() -> int:
-    """Give torch a thread for each physical core (two on one share its multipliers). Returns how many."""
+    """Give torch a thread for each physical core (two on one share its multipliers). Returns how many.
+
+    The processes of one run on this machine share its cores: threads that wait for each other crawl.
+    """
     import psutil
 
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     usable = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else cores
-    torch.set_num_threads(max(1, min(cores, usable)))
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun, and by accelerate
+    torch.set_num_threads(max(1, min(cores, usable) // sharing))
     return torch.get_num_threads()
 
 

@@ -208,6 +208,14 @@ def test_a_locked_workspace_names_who_holds_it(workspace: Path) -> None:
     assert str(os.getpid()) in line
 
 
+def test_a_damaged_registry_is_one_clear_line(workspace: Path) -> None:
+    (workspace / "models").mkdir(exist_ok=True)
+    (workspace / "models" / "registry.db").write_bytes(b"no database, though it has a page of bytes" * 99)
+    line = complaint(llm_twin(workspace, "models", "list"))
+    assert "A database of the workspace is damaged" in line
+    assert "models/registry.db" in line
+
+
 def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) -> None:
     short = ["--set", "training.max_tokens=1300"]  # others than v1 had, so that it is another run
     train = subprocess.Popen(
@@ -223,7 +231,7 @@ def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) 
     train.send_signal(signal.SIGINT)
     _, stderr = train.communicate(timeout=60)
     assert train.returncode == 130
-    assert "Run the same command to go on" in stderr
+    assert "Run the same command to go on, train with --resume" in stderr
     assert "Traceback" not in stderr
     assert llm_twin(trained, "models", "show", "v2").returncode == 1, "no half-made version is seen"
     done = llm_twin(trained, "train", "--resume", *short)

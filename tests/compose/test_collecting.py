@@ -9,8 +9,10 @@ import pytest
 
 from llm_twin import compose
 from llm_twin.contracts.ports import Silent
+from llm_twin.errors import VersionNotFound
 from llm_twin.feature import run
 from llm_twin.registry import Pair
+from tests.compose.traces import write_posts
 from tests.feature.conftest import HashEmbedder, make_post
 from tests.registry.test_registry import adapter, manifest
 
@@ -42,7 +44,37 @@ def test_the_live_pair_the_one_before_it_and_what_models_learnt_from_stay(
         "F0004": "live",
         "F0005": "the newest",
     }
-    assert compose.feature_version(space, space.registry.rollback().features).name == "F0003"
+    assert compose.rollback(space).features == "F0003"
+    assert compose.collect_old_features(space, grace_days=0).kept["F0003"] == "live"
+    with pytest.raises(VersionNotFound, match="no earlier live pair whose features are still there"):
+        compose.rollback(space)  # F0002 is gone, and to serve with it is to serve nothing
+
+
+class Said(Silent):
+    """Keeps what a person was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_a_build_says_what_is_live(tmp_path: Path) -> None:
+    compose.init(tmp_path / "twin", "Ada")
+    space = compose.open_workspace(tmp_path / "twin")
+    space.registry.register(adapter(tmp_path / "a", "one"), manifest())  # its features were made for Ada
+    said = Said()
+    for number, author in enumerate(("Ada", "Ada", "Eve"), start=1):
+        write_posts(tmp_path / "blog", number)
+        space = compose.open_workspace(tmp_path / "twin", [f"author.name={author}"])
+        compose.collect(space, [str(tmp_path / "blog")])
+        compose.build_features(space, said)
+        if number == 1:
+            space.registry.switch(Pair("v1", "F0001"), "a test", expected=None)
+    told = [line for line in said.lines if line.startswith("Live")]
+    assert told[0] == "Live: v1 with F0002."
+    assert told[1].startswith("Live stays v1 with F0002: v1 was trained with prompt 1 as 'Ada'")
 
 
 def test_the_grace_is_that_of_the_configuration(space: compose.Twinspace) -> None:

@@ -16,9 +16,10 @@ from llm_twin import Twin, compose
 from llm_twin.compose import Twinspace
 from llm_twin.compose.taint import taint
 from llm_twin.contracts.bits import BitsPerByte, PostBits
-from llm_twin.contracts.manifests import PartId
+from llm_twin.contracts.manifests import MANIFEST, PartId
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
+from llm_twin.contracts.versions import ADAPTER
 from llm_twin.errors import (
     CollectError,
     GateRefused,
@@ -209,11 +210,17 @@ def test_a_version_that_comes_later_and_learnt_from_it_is_tainted(
     assert space.registry.tainted() == taint(space)
 
 
-def test_a_version_whose_manifest_is_damaged_is_in_nobodys_way(space: Twinspace, post: Post) -> None:
-    path = space.registry.get("v2").folder / "manifest.json"
+@pytest.mark.parametrize(
+    ("damaged", "tainted", "live"),
+    [("v2", ("v1",), Pair("v1", "F0003")), ("v1", (), Pair("base", "F0003"))],  # v1 is live
+)
+def test_a_version_whose_manifest_is_damaged_is_in_nobodys_way(
+    space: Twinspace, post: Post, damaged: str, tainted: tuple[str, ...], live: Pair
+) -> None:
+    path = space.registry.get(damaged).folder / MANIFEST
     path.write_text(path.read_text()[:-40])
     report = compose.forget(space, post.id)
-    assert (report.tainted, report.live) == (("v1",), Pair("v1", "F0003"))
+    assert (report.tainted, report.live) == (tainted, live)
 
 
 def measured(bits: float) -> dict[str, object]:
@@ -221,7 +228,9 @@ def measured(bits: float) -> dict[str, object]:
     return BitsPerByte(value=bits, low=bits, high=bits, posts=rows, dtype="fp32").model_dump()
 
 
-def test_a_clean_version_need_not_beat_a_tainted_one(space: Twinspace, post: Post, tmp_path: Path) -> None:
+@pytest.fixture
+def best_and_other(space: Twinspace, post: Post, tmp_path: Path) -> tuple[str, str]:
+    """A version that is live and learnt from the post, and one that is worse than it and did not."""
     base = compose.base_model(space)
     features = compose.feature_version(space, "F0002").manifest
 
@@ -233,14 +242,30 @@ def test_a_clean_version_need_not_beat_a_tainted_one(space: Twinspace, post: Pos
         return space.registry.register(adapter(tmp_path / name, name), made).name
 
     space.registry.switch(Pair("base", "F0002"), "a test", expected=space.registry.live())
-    best, clean = register("best", 1.0, (post.id,)), register("clean", 1.5, ("other",))
+    best, other = register("best", 1.0, (post.id,)), register("other", 1.5, ("other",))
     assert compose.promote(space, best)[0].model == best
     with pytest.raises(GateRefused, match=r"was not promoted: 1\.5000 bits per byte"):
-        compose.promote(space, clean)
+        compose.promote(space, other)
+    return best, other
+
+
+def test_a_clean_version_need_not_beat_a_tainted_one(
+    space: Twinspace, post: Post, best_and_other: tuple[str, str]
+) -> None:
+    best, clean = best_and_other
     compose.forget(space, post.id)
     with pytest.raises(Tainted):
         compose.promote(space, best)
     assert compose.promote(space, clean)[0] == Pair(clean, "F0003")
+
+
+@pytest.mark.parametrize("missing", [ADAPTER, MANIFEST])
+def test_a_version_need_not_beat_a_damaged_one(
+    space: Twinspace, best_and_other: tuple[str, str], missing: str
+) -> None:
+    best, other = best_and_other
+    (space.registry.get(best).folder / missing).unlink()
+    assert compose.promote(space, other)[0] == Pair(other, "F0002")
 
 
 def test_a_twin_that_is_open_gives_it_back_no_more(space: Twinspace, post: Post) -> None:

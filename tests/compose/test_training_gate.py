@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin import compose, training
+from llm_twin.adapters import gguf_adapter
 from llm_twin.config import Config
 from llm_twin.contracts.manifests import MANIFEST, file_hash
 from llm_twin.contracts.ports import Silent
@@ -53,13 +54,22 @@ def test_an_adapter_that_could_not_be_served_is_not_trained(tmp_path: Path) -> N
     assert not space.workspace.runs.exists()
 
 
-def test_for_transformers_no_gguf_is_made(tmp_path: Path) -> None:
+def test_for_transformers_a_gguf_is_made_where_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*given: object) -> None:
+        raise EngineError("No conversion is known")
+
     (tmp_path / "base.gguf").write_bytes(b"GGUF")
     folder = make_workspace(tmp_path / "twin", make_base(tmp_path / "base"))
     settings = [f"base.gguf={tmp_path / 'base.gguf'}", "generation.engine=transformers", "training.shots=0"]
     space = compose.open_workspace(folder, [*OVERRIDES, *settings, "training.max_tokens=300"])
-    report = compose.train(space)
-    assert not space.registry.get(report.version).gguf.exists()
+    monkeypatch.setattr(gguf_adapter, "convert", unknown)
+    first = compose.train(space)
+    monkeypatch.undo()
+    second = compose.train(space, resume=True)
+    assert not space.registry.get(first.version).gguf.exists()
+    assert space.registry.get(second.version).gguf.exists()
 
 
 def test_a_resumed_run_keeps_the_precision_it_began_with(

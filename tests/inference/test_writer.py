@@ -253,8 +253,20 @@ def test_an_answer_that_would_end_before_its_first_word_begins_with_the_likelies
     assert answer.text == "I read the board."
     (first, _, whole), (second, _, rest) = engine.requests
     assert (*first, *ByteTokenizer().encode("I")) == second
-    assert rest.max_tokens == whole.max_tokens - 1
+    assert rest.max_tokens == whole.max_tokens - 1 - 1
     assert answer.tokens == 1 + 1 + len(engine.text.split(" "))
+
+
+def test_a_paragraph_that_would_stay_empty_is_helped_after_one_that_was_cut(
+    make_writer: Callable[..., Writer],
+) -> None:
+    class EndsSecond(EndsAtOnce):
+        def _pieces(self, sampling: Sampling) -> Iterator[Piece]:
+            return iter((Piece(*[("One two.", 3), ("\n", 1), (" read.", 1)][len(self.requests) - 1]),))
+
+    writer = make_writer(engine=EndsSecond())
+    answer = writer.rewrite("A note.\n\nAnother.", replace(writer.sampling, max_tokens=3)).finish()
+    assert answer.text == "One two.\n\nI read."
 
 
 def test_what_a_stop_string_empties_stays_empty(make_writer: Callable[..., Writer]) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sqlite3
+import threading
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from llm_twin.contracts.manifests import ModelManifest, PartId, PromptId
 from llm_twin.errors import IntegrityError, VersionNotFound
-from llm_twin.registry import Pair, Registry
+from llm_twin.registry import Pair, Registry, database
 
 PROCESSES, EACH = 8, 12  # benchmarks/registry.py: 50 each
 
@@ -149,6 +151,17 @@ def test_rollback_restores_the_pair_before(tmp_path: Path) -> None:
     assert registry.rollback() == first, "what was rolled back from does not come back"
 
 
+def test_rollback_passes_over_pairs_whose_features_are_gone(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    pairs = [None, *(Pair("v1", f"F000{n}") for n in (1, 2, 3))]
+    for old, new in pairwise(pairs):
+        assert new
+        assert registry.switch(new, "promoted", expected=old)
+    assert registry.rollback(features=["F0001", "F0003"]) == Pair("v1", "F0001")
+    with pytest.raises(VersionNotFound, match="no earlier live pair"):
+        registry.rollback(features=["F0001"])
+
+
 def test_a_switch_fails_when_another_was_first(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models")
     assert registry.switch(Pair("v1", "F0001"), "promoted", expected=None)
@@ -195,3 +208,15 @@ def test_promoting_does_not_wait_for_a_registration(tmp_path: Path) -> None:
     with registry.turn():  # as while a large adapter is copied
         assert registry.switch(Pair("v1", "F0001"), "a test", expected=None)
         assert registry.live() == Pair("v1", "F0001")
+
+
+def test_a_writer_waits_for_one_that_is_making_the_file(tmp_path: Path) -> None:
+    """SQLite fails at once where it is asked to begin a write-ahead log while another writes."""
+    file = tmp_path / "registry.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.1, first.execute, ["COMMIT"])
+        ends.start()
+        with database.writing(file) as db:
+            assert db.execute("SELECT * FROM live").fetchall() == []
+        ends.join()

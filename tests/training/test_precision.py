@@ -29,3 +29,13 @@ def test_no_more_threads_than_cores_that_may_be_used() -> None:
     threads = use_physical_cores()
     assert threads == torch.get_num_threads()
     assert 1 <= threads <= (psutil.cpu_count() or 1)
+
+
+def test_the_processes_of_a_run_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = use_physical_cores()
+    try:
+        for processes in (2, 1000):
+            monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+            assert use_physical_cores() == max(1, alone // processes)
+    finally:
+        torch.set_num_threads(alone)

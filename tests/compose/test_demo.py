@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_twin import compose
+from llm_twin.compose.demo import trained_anyhow
+from llm_twin.contracts.ports import Progress, Silent
+from llm_twin.errors import MismatchError
+
+
+def test_a_demo_run_again_by_another_program_trains_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def train(space: compose.Twinspace, progress: Progress, features: str, resume: bool = False) -> None:
+        asked.append((features, resume))
+        if resume:
+            raise MismatchError("The interrupted run had other packages", "Start anew without --resume")
+
+    monkeypatch.setattr(sys.modules[trained_anyhow.__module__], "train", train)
+    compose.init(tmp_path / "twin")
+    trained_anyhow(compose.open_workspace(tmp_path / "twin"), "F0001", Silent())
+    assert asked == [("F0001", True), ("F0001", False)]
