@@ -124,28 +124,32 @@ def word_count(text: str) -> int:
 
 
 _ITEM = re.compile(r"^\s*([-*+]|\d{1,9}[.)])\s")
-_HARD_BREAK = re.compile(r"(?: {2,}|(?<!\\)\\)$")
+# A backslash after a blank goes on a line of a shell or of C, which stands in prose where it lost its fence.
+_HARD_BREAK = re.compile(r"(?: {2,}|(?<![\\\s])\\)$")
 # Kana, Han and their punctuation: a line that ends between two of them ends within a sentence without blanks.
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]")
 
 
 def _unwrap(block: str) -> str:
-    lines: list[str] = []
+    parts: list[str] = []  # lines, and what stands between one and the next
     apart = False
     for line in _outdented(block).splitlines():
         if not line.strip():
             apart = True
             continue
-        if not lines or _ITEM.match(line):
-            lines.append(line)
-        elif apart:
-            lines += ["", line]
-        elif _HARD_BREAK.search(lines[-1]):
-            lines[-1:] = [_HARD_BREAK.sub("", lines[-1]), line.lstrip()]
-        else:
-            lines[-1] = _glued(lines[-1].rstrip(), line.lstrip())
+        if parts:
+            before = parts[-1]
+            if _ITEM.match(line):
+                between = "\n"
+            elif apart:
+                between = "\n\n"
+            else:
+                line = line.lstrip()
+                between, before = _between(before, line), _HARD_BREAK.sub("", before)
+            parts[-1:] = [before.rstrip(), between]
+        parts.append(line)
         apart = False
-    return "\n".join(line.rstrip() for line in lines)
+    return "".join(parts).rstrip()
 
 
 def _outdented(block: str) -> str:
@@ -154,6 +158,8 @@ def _outdented(block: str) -> str:
     return re.sub(rf"^[ \t]{{1,{margin}}}", "", block, flags=re.MULTILINE) if margin else block
 
 
-def _glued(line: str, following: str) -> str:
-    between = "" if _WIDE.match(line[-1:]) and _WIDE.match(following) else " "
-    return f"{line}{between}{following}"
+def _between(line: str, following: str) -> str:
+    """What stands between two lines of one paragraph once it is unwrapped."""
+    if _HARD_BREAK.search(line):
+        return "\n"
+    return "" if _WIDE.match(line.rstrip()[-1:]) and _WIDE.match(following) else " "

@@ -24,7 +24,7 @@ _KINDS: frozenset[BlockKind] = frozenset({"paragraph", "list", "quote", "html"})
 _LINK = re.compile(r"\]\([^)\s]+[^)]*\)|\]\[[^\]]*\]|<?https?://|href=|<?mailto:|\b[\w.+-]+@[\w-]+\.\w+")
 _TARGET = re.compile(r"(?<=\])\([^)]*\)|(?<=\])\[[^\]]*\]|https?://\S+|<[^>]*>")
 # What differs from one such note to the next: a date, a place in a series. Other numbers are a post's own.
-_DATE = re.compile(r"\b(?:19|20)\d\d(?:[-/.]\d\d?){0,2}\b")
+_DATE = re.compile(r"\b(?:\d\d?[-/.]){0,2}(?:19|20)\d\d(?:[-/.]\d\d?){0,2}\b")
 _PLACE = re.compile(r"(\b(?:part|no\.?|number|issue|episode|chapter|volume)\s+|#)\d+", re.IGNORECASE)
 # What such notes speak of; recurring text without a link goes only where it holds one of these.
 _NOTE = re.compile(

@@ -65,7 +65,7 @@ def _repeats(posts: Sequence[Post]) -> dict[str, str]:
     kept: set[int] = set()
     reasons: dict[str, str] = {}
     for place in _fullest_first(texts):
-        reason = next((twins[place][other] for other in sorted(kept) if other in twins[place]), "")
+        reason = next((twins[place][other] for other in sorted(twins[place]) if other in kept), "")
         if reason:
             reasons[posts[place].id] = reason
         else:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 from llm_twin.contracts.prose import UNSPACED, blocks
@@ -74,25 +73,16 @@ def inside(texts: Sequence[str], least: float, widest: int | None = None) -> lis
 
     Only blocks that both hold word for word count, and those alone that stand in `widest` texts at most.
     """
-    holders: dict[str, dict[int, int]] = defaultdict(dict)
-    sizes = []
-    for place, markdown in enumerate(texts):
-        own = {block: block.count(" ") + 1 for block in block_texts(markdown)}
-        sizes.append(sum(own.values()))
-        for block, size in own.items():
-            if size >= BLOCK_WORDS:
-                holders[block][place] = size
-    shared: dict[tuple[int, int], int] = defaultdict(int)
-    for places in holders.values():
-        if widest is not None and len(places) > widest:
-            continue
-        for a, b in combinations(places, 2):
-            shared[a, b] += places[a]
+    held = [{block: block.count(" ") + 1 for block in block_texts(markdown)} for markdown in texts]
+    sizes = [sum(own.values()) for own in held]
+    holders = _holders(held, widest or len(texts))
     found = []
-    for (a, b), common in sorted(shared.items()):
-        shorter, longer = (a, b) if sizes[a] <= sizes[b] else (b, a)
-        if common / sizes[shorter] >= least:
-            found.append(Pair(shorter, longer, common / sizes[shorter]))
+    for place, own in enumerate(held):
+        for other in sorted(_candidates(own, holders, least)):
+            if (sizes[place], place) < (sizes[other], other):
+                common = sum(n for block, n in own.items() if block in holders and block in held[other])
+                if common / sizes[place] >= least:
+                    found.append(Pair(place, other, common / sizes[place]))
     return found
 
 
@@ -121,6 +111,32 @@ def block_texts(markdown: str) -> Iterable[str]:
     """The words of each block, one blank between them; blocks without words are left out."""
     found = (" ".join(words(markdown[block.start : block.end])) for block in blocks(markdown))
     return [text for text in found if text]
+
+
+def _holders(held: Sequence[dict[str, int]], widest: int) -> dict[str, list[int]]:
+    """Which texts hold a block, for the blocks that say something where two texts hold them."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, own in enumerate(held):
+        for block, size in own.items():
+            if size >= BLOCK_WORDS:
+                found[block].append(place)
+    return {block: places for block, places in found.items() if 1 < len(places) <= widest}
+
+
+def _candidates(own: dict[str, int], holders: dict[str, list[int]], least: float) -> set[int]:
+    """Places of the texts that may hold that share of a text's words, its own place too.
+
+    They hold one of its rarest blocks, since all others together are too few words. So a sign-off of every
+    post proposes no pair: of 10,000 posts that would be fifty million.
+    """
+    found: set[int] = set()
+    size = left = sum(own.values())
+    for block in sorted(own, key=lambda block: len(holders.get(block, ()))):
+        if left / size < least:
+            break
+        found.update(holders.get(block, ()))
+        left -= own[block]
+    return found
 
 
 def _shingles(text: str) -> set[str]:

@@ -122,7 +122,8 @@ def plain(markdown: str) -> str:
 def wordy(text: str) -> bool:
     """Whether the text is made of words: code that lost its fence, tables and drawings are not."""
     solid = [c for c in text if not c.isspace()]
-    letters = sum(unicodedata.category(c)[0] in "LM" for c in solid)  # M: vowel signs, as of Hindi and Tamil
+    # M: vowel signs, as of Hindi and Tamil.
+    letters = sum(c.isalpha() or unicodedata.category(c)[0] == "M" for c in solid)
     return letters >= _LETTERS * max(1, len(solid))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from llm_twin.contracts.prose import blocks, ending, join, prose, prose_spans, word_count
@@ -65,6 +67,14 @@ def test_paragraphs_of_an_item_stay_apart() -> None:
     assert prose("- one\n\n  and more\n  of it\n\n- two") == "- one\n\n  and more of it\n- two"
 
 
+def test_a_text_of_one_paragraph_is_unwrapped_in_time() -> None:
+    """A book without a blank line."""
+    line = "some words that go on and on with a few blanks until the line is at its end"
+    started = time.perf_counter()
+    assert prose("\n".join([line] * 5000)) == " ".join([line] * 5000)
+    assert time.perf_counter() - started < 5
+
+
 def test_any_spans_of_blocks_can_be_joined() -> None:
     last = prose_spans(STEPS)[-2:]
     assert join(STEPS, last) == "It took me a day, and no more.\n\n3. Done."
@@ -78,8 +88,9 @@ def test_the_authors_line_breaks_stay(mark: str) -> None:
     assert prose(f"- one{mark}\n  and more\n- two") == "- one\nand more\n- two"
 
 
-def test_a_backslash_that_is_escaped_or_ends_a_paragraph_is_no_line_break() -> None:
-    assert prose("It ends in \\\\\nand goes on \\") == "It ends in \\\\ and goes on \\"
+def test_a_backslash_that_is_escaped_ends_a_paragraph_or_follows_a_blank_is_no_line_break() -> None:
+    assert prose("It ends in \\\\\nand goes on\\") == "It ends in \\\\ and goes on\\"
+    assert prose("gpg --s2k-mode 3 \\\n    --edit-key") == "gpg --s2k-mode 3 \\ --edit-key"
 
 
 def test_lines_of_scripts_without_blanks_are_joined_without_one() -> None:

@@ -61,6 +61,7 @@ def test_lines_that_differ_in_what_they_tell_stay(post: Make) -> None:
     "note",
     [
         "First seen at [the old place](https://other.example) on {d}.",
+        "First seen at [the old place](https://other.example) on 1{n}/0{n}/2019.",
         "This is part {n} of [a longer story](https://lock.example/story).",
         "[Letter](https://lock.example/letters) #{n} to all who keep a lock.",
     ],

@@ -3,7 +3,10 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_twin.contracts.records import Post
-from llm_twin.feature.near import NEAR, RELATED, alike, inside, related, words
+from llm_twin.feature.near import (
+    BLOCK_WORDS,
+    CONTAINED,
+    NEAR,
+    PART,
+    RELATED,
+    alike,
+    inside,
+    related,
+    words,
+)
 
 Make = Callable[..., Post]
 
@@ -69,6 +82,35 @@ def test_a_post_inside_a_longer_one(post: Make) -> None:
     assert (shorter, longer) == (2, 0)
     assert share > 0.99  # all but the heading, which is too short to tell
     assert related([long, post(4).markdown, short]) == [(0, 2)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    drawn=st.lists(st.lists(st.integers(0, 9), max_size=5), min_size=2, max_size=6),
+    least=st.sampled_from([0.1, PART, CONTAINED, 1.0]),
+    widest=st.sampled_from([None, 2, 3]),
+)
+def test_no_text_inside_another_is_missed(drawn: list[list[int]], least: float, widest: int | None) -> None:
+    """As where every text is compared with every other."""
+    blocks = [" ".join(text(n, n + 4)) for n in range(10)]
+    held = [{blocks[n] for n in numbers} for numbers in drawn]
+    number = Counter(block for own in held for block in own)
+    told = {b for b in number if len(b.split()) >= BLOCK_WORDS and number[b] <= (widest or len(drawn))}
+    expected = []
+    for (a, one), (b, other) in permutations(enumerate(held), 2):
+        size, longer = (sum(len(block.split()) for block in own) for own in (one, other))
+        common = sum(len(block.split()) for block in one & other & told)
+        if (size, a) < (longer, b) and common and common / size >= least:
+            expected.append((a, b, common / size))
+    assert inside(["\n\n".join(blocks[n] for n in numbers) for numbers in drawn], least, widest) == expected
+
+
+def test_a_sign_off_of_very_many_posts_takes_no_time() -> None:
+    sign = "That is all from the lock today, good night to you all."
+    texts = [f"Day {n} has {7 * n} boats, and this I wrote down.\n\n{sign}" for n in range(4000)]
+    started = time.perf_counter()
+    assert inside(texts, CONTAINED) == []
+    assert time.perf_counter() - started < 4, "each with each takes 15 s, and gigabytes of memory"
 
 
 def test_short_blocks_in_common_are_chance(post: Make) -> None:
