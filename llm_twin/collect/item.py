@@ -20,6 +20,13 @@ class Rejected:
         object.__setattr__(self, "where", whole(self.where))
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn(Rejected):
+    """A post that may have been public before at another address; `revision` is that of its text."""
+
+    revision: str
+
+
 # Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
 DAMAGED = frozenset(
     {
@@ -33,6 +40,9 @@ DAMAGED = frozenset(
         "no row in posts.csv",
     }
 )
+
+# Reasons by which an author has taken back what may have been public before.
+WITHDRAWN = frozenset({"draft", "scheduled", "private", "trash", "connections only"})
 
 Item = Post | Rejected
 
@@ -63,6 +73,12 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def id_at(address: str) -> str:
+    """The id of the post at an address, be it one of the web or not."""
+    cleaned = urls.clean(address)
+    return Post.id_of(urls.canonical(cleaned) if cleaned else address)
+
+
 def post(
     address: str,
     title: str,
@@ -79,10 +95,9 @@ def post(
             from a crawl; else a text that stays the same from export to export, such as "file:blog/one.md".
     """
     address, title, markdown = whole(address), whole(title), whole(markdown)
-    cleaned = urls.clean(address)
     return Post(
-        id=Post.id_of(urls.canonical(cleaned) if cleaned else address),
-        url=cleaned or address,
+        id=id_at(address),
+        url=urls.clean(address) or address,
         title=title,
         published_at=published_at,
         markdown=markdown,

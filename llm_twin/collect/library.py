@@ -195,6 +195,13 @@ class Library:
         row = db.execute(query, (self.identity(post_id),)).fetchone() if db else None
         return _post(row) if row else None
 
+    def of_text(self, revision: str) -> Post | None:
+        """A post that has a text now, unless it is removed or is a note."""
+        db = self._reading()
+        query = f"{_POSTS} WHERE p.revision = ? AND p.kind = 'post' AND p.removed_at IS NULL LIMIT 1"
+        row = db.execute(query, (revision,)).fetchone() if db else None
+        return _post(row) if row else None
+
     def posts(self, include_removed: bool = False) -> list[Post]:
         """All posts, oldest first, then by url; those without a date come first."""
         db = self._reading()

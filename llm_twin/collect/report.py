@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from llm_twin.collect.item import Item, Rejected
+from llm_twin.collect import urls
+from llm_twin.collect.item import WITHDRAWN, Item, Rejected, Withdrawn, id_at
 from llm_twin.collect.library import Change, Library
 from llm_twin.contracts import private
 from llm_twin.contracts.private import Kind
@@ -74,8 +75,8 @@ class Tally:
     def add(self, item: Item, source: str) -> None:
         """Store a post, or only compare it in a dry run; count what was not taken."""
         if isinstance(item, Rejected):
-            self.refusals.append(item)
-        elif self.author and item.author and not _same_author(self.author, item.author):
+            self.refusals.append(Rejected(item.where, item.reason))
+        elif self._is_of_another(item.author):
             self.refusals.append(Rejected(item.url, "by another author"))
             self._drop_of_another(item)
         elif self.library.compare(item) == "forgotten":
@@ -96,22 +97,46 @@ class Tally:
         address, revision = self._found.setdefault((source, stored), (post.id, post.revision))
         if apart := address != post.id and revision != post.revision:
             self._found[source, address] = (address, revision)
-            self._found[source, post.id] = (post.id, post.revision)
             if not self.dry_run:
                 self.library.part(address, post.id)
+                # Its text may be that of a third address, which may have another one now.
+                self._found[source, self.library.stored(post) or post.id] = (post.id, post.revision)
         if self.dry_run:
             return "new" if apart else self.library.compare(post)
         return self.library.upsert(post, source)
 
     def _drop_of_another(self, post: Post) -> None:
-        """Remove a stranger's post that an earlier run took; not one that was stored as the author's own."""
+        """Remove a stranger's post that an earlier run took; not one that was stored as the author's own.
+
+        What named no author is the author's: files of one's own seldom do, and a magazine that has the same
+        text names its staff.
+        """
         kept = self.library.standing(post.id)
-        if kept and not (self.author and kept.author and _same_author(self.author, kept.author)):
+        if kept and self._is_of_another(kept.author):
             self.gone(kept.id, for_good=True)
+
+    def _is_of_another(self, named: str | None) -> bool:
+        return bool(self.author and named and not _same_author(self.author, named))
 
     def refuse_all(self, refusals: Iterable[Rejected]) -> None:
         """Count what was not taken."""
         self.refusals.extend(refusals)
+
+    def withdrawn(self, refusals: Iterable[Rejected]) -> set[str]:
+        """Ids of stored posts that their author has taken back, by the refusals of a source.
+
+        Not of a post that this run has found: it is public there.
+        """
+        ids = {p.id for r in refusals if r.reason in WITHDRAWN and (p := self._stored_before(r))}
+        return ids - {self.library.identity(id_at(url)) for url in self.taken} if ids else ids
+
+    def _stored_before(self, refused: Rejected) -> Post | None:
+        """The post that was last found at an address, or on its site with the same text."""
+        identity = id_at(refused.where)
+        if kept := self.library.standing(identity):
+            return kept if id_at(kept.url) == identity else None
+        same = self.library.of_text(refused.revision) if isinstance(refused, Withdrawn) else None
+        return same if same and urls.site(same.url) == urls.site(refused.where) != "" else None
 
     def move(self, old: str, new: str) -> None:
         """Keep the history of a post whose address changed."""

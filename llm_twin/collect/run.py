@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from llm_twin.collect import urls
-from llm_twin.collect.item import DAMAGED, Rejected
+from llm_twin.collect.item import DAMAGED, Export, Rejected
 from llm_twin.collect.library import Library
 from llm_twin.collect.report import CollectReport, Tally
 from llm_twin.config import Collect
@@ -86,27 +86,37 @@ def _files(path: Path, tally: Tally, progress: Progress) -> None:
     from llm_twin.collect.exports.archive import Archive
 
     with Archive(path) as archive:
-        export = exports.read(archive)
+        found, beside = exports.read(archive)
         if not archive.names:
             raise NothingFound(f"No post was found in {path}: there is no file in it", f"Give {ACCEPTED}")
-        if export is None:
+        if not found:
             raise CollectError(f"Nothing in {path} is of a known kind", f"Give {ACCEPTED}")
-        progress.start(export.source.split(":")[0])
-        before, whole = tally.posts, True
-        missing = tally.library.ids(export.source) if export.complete else set()
-        tally.refuse_all(archive.rejected)
-        for found in export.items:
-            tally.add(found, export.source)
-            if isinstance(found, Rejected):
-                whole = whole and found.reason not in DAMAGED
-            else:
-                missing.discard(tally.library.stored(found) or "")
-            progress.advance(1, note=f"{tally.posts - before} posts")
-        for identity in missing if whole else ():
-            tally.gone(identity, for_good=True)
-    if tally.posts == before:
+        before, removed = tally.posts, tally.removed
+        tally.refuse_all([*archive.rejected, *beside])
+        for export in found:
+            _export(export, tally, progress)
+    if (tally.posts, tally.removed) == (before, removed):
         refused = ", ".join(f"{reason} {n}" for reason, n in tally.report(0).refused.items())
         raise NothingFound(
             f"No post was found in {path}" + (f" (refused: {refused})" if refused else ""),
             "Give a folder or an export with published posts",
         )
+
+
+def _export(export: Export, tally: Tally, progress: Progress) -> None:
+    """Take the posts of an export, and remove what is gone from it or is public no more."""
+    progress.start(export.source.split(":")[0])
+    before = tally.posts
+    refused: list[Rejected] = []
+    missing = tally.library.ids(export.source) if export.complete else set()
+    for found in export.items:
+        tally.add(found, export.source)
+        if isinstance(found, Rejected):
+            refused.append(found)
+        else:
+            missing.discard(tally.library.stored(found) or "")
+        progress.advance(1, note=f"{tally.posts - before} posts")
+    if any(r.reason in DAMAGED for r in refused):
+        missing.clear()
+    for identity in missing | tally.withdrawn(refused):
+        tally.gone(identity, for_good=True)

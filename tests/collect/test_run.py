@@ -253,12 +253,13 @@ def test_an_author_filter_removes_the_strangers_whom_an_earlier_run_took(
         assert run([site.base], local, library, Silent()).posts_changed == 1, "it is back without the filter"
 
 
+@pytest.mark.parametrize("own", ["author: Ann Lee\n", ""], ids=["named", "unnamed"])
 def test_what_is_stored_as_the_author_s_own_stays_whatever_another_source_says(
-    library: Library, local: Collect, tmp_path: Path
+    library: Library, local: Collect, tmp_path: Path, own: str
 ) -> None:
-    for folder, author in {"own": "Ann Lee", "magazine": "Staff"}.items():
+    for folder, author in {"own": own, "magazine": "author: Staff\n"}.items():
         (tmp_path / folder).mkdir()
-        front = f"---\nurl: https://ann.example/tea/\nauthor: {author}\n---\n"
+        front = f"---\nurl: https://ann.example/tea/\n{author}---\n"
         (tmp_path / folder / "tea.md").write_text(f"{front}# On tea\n\nTea it is.\n")
         (tmp_path / folder / "rain.md").write_text(f"---\nauthor: Ann Lee\n---\nRain in {folder}.\n")
     with library:

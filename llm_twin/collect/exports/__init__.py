@@ -6,6 +6,7 @@ A module reads one platform: its `read` gives None where the archive is of anoth
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from llm_twin.collect.exports import (
     bluesky,
@@ -21,7 +22,7 @@ from llm_twin.collect.exports import (
     wordpress,
 )
 from llm_twin.collect.exports.archive import Archive
-from llm_twin.collect.item import Export
+from llm_twin.collect.item import Export, Rejected
 
 Reader = Callable[[Archive], Export | None]
 
@@ -37,10 +38,26 @@ READERS: tuple[Reader, ...] = (
     ghost.read,
     mailbox.read,
     markdown_folder.read,
-    html_folder.read,
 )
+_TAKE_PAGES = frozenset({linkedin.read, medium.read, substack.read, markdown_folder.read})
+_PAGES = frozenset({".html", ".htm", ".xhtml"})
 
 
-def read(archive: Archive) -> Export | None:
-    """The export that an archive holds; None where no reader knows it."""
-    return next((export for reader in READERS if (export := reader(archive))), None)
+def read(archive: Archive) -> tuple[list[Export], list[Rejected]]:
+    """The exports that an archive holds, and its files of another kind; none where no reader knows it.
+
+    Readers take files of their own kinds, so that a folder may hold several exports. Only pages may be of
+    any: they are a folder of HTML where nothing else is, since exports come with pages about themselves.
+    """
+    alone = len(archive.names) == 1  # what is given alone is tried by every reader, whatever its name
+    found: dict[Reader, Export] = {}
+    for reader in READERS:
+        if not (alone and found) and (export := reader(archive)):
+            found[reader] = export
+    if not found:
+        pages = html_folder.read(archive)
+        return ([pages] if pages else []), []
+    left = set() if found.keys() & _TAKE_PAGES else set(_PAGES)
+    left |= set() if markdown_folder.read in found else markdown_folder.MARKDOWN
+    beside = [] if alone else [n for n in archive.names if PurePosixPath(n).suffix.lower() in left]
+    return list(found.values()), [Rejected(n, "another kind: collect it by itself") for n in beside]

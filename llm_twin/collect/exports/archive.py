@@ -54,7 +54,7 @@ class Archive:
         self._read = 0
         if path.is_dir():
             names = self._walk(path)
-        elif zipfile.is_zipfile(path):
+        elif zipfile.is_zipfile(path) or _begins_as_zip(path):
             names = self._list_zip(path)
         else:
             names = [path.name]
@@ -120,7 +120,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
-            what = f"{path} cannot be read as a zip file ({error})"
+            what = f"{path} is a damaged or incomplete zip file ({error})"
             raise CollectError(what, "Download it again") from error
         for member in self._zip.infolist():
             parts = member.filename.replace("\\", "/").split("/")
@@ -154,6 +154,15 @@ class Archive:
         path = self.path / name if self.path.is_dir() else self.path
         with path.open("rb") as stream:
             return stream.read(limit + 1)
+
+
+def _begins_as_zip(path: Path) -> bool:
+    """Whether a file begins as a zip file does: the list of one that is cut off was at its end."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
 
 
 def _why_not(member: zipfile.ZipInfo, parts: list[str]) -> str | None:

@@ -53,7 +53,7 @@ _EXTENSIONS = re.compile(
 
 # Modules stand between blank lines, and no paragraph of MDX may begin as they do.
 _SCRIPTS = re.compile(
-    _CODE + r"|(?:\A\s*|(?<=\n\n))(?:import|export)\b(?:[^\n]|\n(?!\n))*|\{/\*.*?\*/\}",
+    _CODE + r"|(?:\A\s*|(?<=\n\n))(?:import|export)[ ](?:[^\n]|\n(?!\n))*|\{/\*.*?\*/\}",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -62,7 +62,7 @@ def normal(markdown: str) -> str:
     """The Markdown of a post as a page of it would have been read."""
     text = re.sub(r"\r\n?", "\n", markdown)
     text = _CODE_TAG.sub(lambda m: f"```{m['language'] or ''}\n{m['code'].rstrip()}\n```", text)
-    bounds = _indented_code(text)
+    bounds = _code_bounds(text)
 
     def resolve(match: re.Match[str]) -> str:
         in_code = bisect_right(bounds, match.start()) % 2
@@ -83,12 +83,12 @@ def _resolved(match: re.Match[str]) -> str:
     return match["code"] or match["literal"] or ""
 
 
-def _indented_code(text: str) -> list[int]:
-    """Where code without fences begins and ends, by turns: only a parser knows it from text in lists."""
+def _code_bounds(text: str) -> list[int]:
+    """Where code that is indented begins and ends, by turns: only a parser knows it from text in lists."""
     if not _INDENTED.search(text):
         return []
     starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text)]
-    blocks = (t.map for t in _parser().parse(text) if t.type == "code_block" and t.map)
+    blocks = (t.map for t in _parser().parse(text) if t.type in ("code_block", "fence") and t.map)
     return sorted(starts[line] for block in blocks for line in block)
 
 

@@ -86,7 +86,8 @@ def _order(value: Any) -> int:
 
 def _read(row: Row, site: str | None, author: str | None, tags: list[str]) -> Item:
     slug = str(row.get("slug") or row.get("id"))
-    where = f"ghost:{slug}"
+    # A canonical address may be that of someone's public post, which a draft takes nothing back of.
+    where = (urls.clean(f"{slug}/", site) if site else None) or f"ghost:{slug}"
     if row.get("type") == "page" or row.get("page") in (1, True):
         return Rejected(where, "page")
     if (status := row.get("status")) != "published":
@@ -97,11 +98,8 @@ def _read(row: Row, site: str | None, author: str | None, tags: list[str]) -> It
         return Rejected(where, "broken record")
     if not markdown:
         return Rejected(where, "no text")
-    address = urls.clean(str(row.get("canonical_url") or "")) or (
-        urls.clean(f"{slug}/", site) if site else None
-    )
     return item.post(
-        address or where,
+        urls.clean(str(row.get("canonical_url") or "")) or where,
         " ".join(str(row.get("title") or "").split()),
         markdown,
         _date(row.get("published_at")),

@@ -112,17 +112,18 @@ def _read_shares(name: str, text: str, author: str | None) -> Iterator[Item]:
 
 def _share(row: dict[str, str], where: str, author: str | None) -> Item:
     link = urls.clean(row["sharelink"])
-    where = link or where
+    published = dates.iso(row["date"])
+    address = link or (f"linkedin:share/{published}" if published else None)
+    where = address or where
     visibility = row.get("visibility", "").strip().upper()
     if visibility not in _PUBLIC:
         return Rejected(where, "connections only" if visibility == "CONNECTIONS" else "not public")
     text = _restored(row["sharecommentary"])
     if not without_labels(text):  # a reshare without a word of the author's own
         return Rejected(where, NO_TEXT)
-    published = dates.iso(row["date"])
-    if not link and not published:
+    if address is None:
         return Rejected(where, BROKEN)
-    return item.post(link or f"linkedin:share/{published}", "", to_markdown(text), published, "note", author)
+    return item.post(address, "", to_markdown(text), published, "note", author)
 
 
 def _restored(commentary: str) -> str:
@@ -157,15 +158,15 @@ def _read_article(name: str, body: bytes, author: str | None) -> Item:
         return Rejected(name, BROKEN)
     title = " ".join("".join(heading.itertext()).split())
     link = next((u for a in heading.iter("a") if (u := urls.clean(a.get("href") or ""))), None)
+    address = link or f"linkedin:article/{PurePosixPath(name).stem}"
     published = _WHEN.search(_marked(content, "published"))
     _marked(content, "created")
     if published is None:
-        return Rejected(link or name, "draft")
+        return Rejected(address, "draft")
     remove(heading)
     markdown = from_html(etree.tostring(content, encoding="unicode", method="html"))
     if not markdown:
         return Rejected(link or name, NO_TEXT)
-    address = link or f"linkedin:article/{PurePosixPath(name).stem}"
     return item.post(address, title, markdown, dates.iso(published[0]), "post", author)
 
 

@@ -23,7 +23,7 @@ from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.dialects import normal, without_scripts
 from llm_twin.collect.item import Export, Item, Rejected
 
-_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
+MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
 _HTML = frozenset({".html", ".htm"})
 _FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?)^\1[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 # Of engines whose Markdown needs no front matter.
@@ -54,7 +54,7 @@ def read(archive: Archive) -> Export | None:
     folder's own name, so that the collection keeps its identity where the folder is moved.
     """
     pages = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _HTML]
-    files = [n for n in archive.names if PurePosixPath(n).suffix.lower() in _MARKDOWN]
+    files = [n for n in archive.names if PurePosixPath(n).suffix.lower() in MARKDOWN]
     posts, others = ([n for n in names if not _why_not(PurePosixPath(n))] for names in (files, pages))
     if not files or (len(others) > len(posts) and not _is_source(archive, posts, others)):
         return None
@@ -80,7 +80,8 @@ def _has_front(archive: Archive, name: str) -> bool:
 def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
     seen: set[str] = set()
     for name in names:
-        address = f"file:{archive.label}/{name}"
+        # Names that are no UTF-8 may differ in nothing else.
+        address = f"file:{archive.label}/{name}".encode("utf-8", "backslashreplace").decode()
         if reason := _why_not(PurePosixPath(name)):
             yield Rejected(address, reason)
             continue
@@ -116,7 +117,9 @@ def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item 
     if path.suffix.lower() in _HTML and body is text:
         return None
     if reason := _unpublished(front):
-        return Rejected(address, reason)
+        # A canonical address may be that of a public post, which a draft of a copy takes nothing back of.
+        own = (urls.clean(str(front.get(key) or "")) for key in ("url", "permalink"))
+        return Rejected(next(filter(None, own), address), reason)
     if path.suffix.lower() == ".mdx":
         body = without_scripts(body)
     title, body = _title(front, body.strip(), path)
@@ -158,11 +161,12 @@ def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
         front = yaml.safe_load(found[2]) if found[1] == "---" else tomllib.loads(found[2])
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
         return None, text
-    return (front if isinstance(front, dict) else {}), text[found.end() :]
+    front = front or {}
+    return (front, text[found.end() :]) if isinstance(front, dict) else ({}, text)  # a text between two rules
 
 
 def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
-    """Hugo's third kind: the text begins with an object. A brace may as well begin a tag, or the text."""
+    """Hugo's third kind: an object on lines of its own. A brace may as well begin a tag, or the text."""
     opening = re.match(r"\ufeff?(?=\{\s*\")", text)
     if not opening:
         return None
@@ -170,7 +174,7 @@ def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
         front, end = json.JSONDecoder().raw_decode(text, opening.end())
     except (ValueError, RecursionError):
         return None
-    return front, text[end:]
+    return (front, text[end:]) if re.match(r"[ \t]*(?:\r?\n|\Z)", text[end:]) else None
 
 
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from llm_twin.collect import dates, item, urls
 from llm_twin.collect.exports import bodies
 from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.files import decode
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.item import WITHDRAWN, Export, Item, Rejected
 
 Row = dict[str, str]
 
@@ -101,18 +101,19 @@ def _items(
 
 
 def _read(archive: Archive, row: Row, files: dict[str, str], publication: str | None) -> Item:
+    slug = _slug(row)
+    address = urls.clean(f"{publication}/p/{slug}") if publication and slug else None
+    address = address or f"substack:{row['post_id']}"
     if reason := _why_not(row):
-        return Rejected(row["post_id"], reason)
+        return Rejected(address if reason in WITHDRAWN else row["post_id"], reason)
     body = _body(archive, row["post_id"], files)
     if isinstance(body, Rejected):
         return body
     markdown = bodies.to_markdown(body)
     if not markdown:
         return Rejected(row["post_id"], "no text")
-    slug = _slug(row)
-    address = urls.clean(f"{publication}/p/{slug}") if publication and slug else None
     title = " ".join(html.unescape(row["title"]).split())  # it is written as HTML
-    return item.post(address or f"substack:{row['post_id']}", title, markdown, dates.iso(row["post_date"]))
+    return item.post(address, title, markdown, dates.iso(row["post_date"]))
 
 
 def _why_not(row: Row) -> str | None:

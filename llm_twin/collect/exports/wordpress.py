@@ -19,7 +19,8 @@ from llm_twin.collect import dates, item, urls
 from llm_twin.collect.exports import bodies, classic
 from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.files import candidates, decode
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.item import WITHDRAWN, Export, Item, Rejected, Withdrawn
+from llm_twin.contracts.records import Post
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -160,15 +161,19 @@ def _read(raw: bytes | None, root: bytes, site: _Site, where: str) -> Item:
     where = fields.get("link") or where
     if element is None or not fields.get("wp:post_type"):
         return Rejected(where, "broken XML")
-    if reason := _why_not(fields):
-        return Rejected(where, reason)
+    address = _address(fields, site)
+    reason = _why_not(fields)
+    if reason and reason not in WITHDRAWN:
+        return Rejected(address, reason)
     body = classic.to_html(fields.get("content:encoded", "")) + _footnotes(element)
     markdown = bodies.to_markdown(body)
+    title = _plain(fields.get("title", ""))
+    if reason:  # drafts and the trash have addresses of their own, such as "/?p=12"
+        return Withdrawn(address, reason, Post.revision_of(title, markdown))
     if not markdown:
         return Rejected(where, "no text")
-    title = _plain(fields.get("title", ""))
     return item.post(
-        _address(fields, site),
+        address,
         title,
         markdown,
         _published(fields),

@@ -140,3 +140,9 @@ def test_broken_archives_are_one_clear_error_or_a_counted_refusal(tmp_path: Path
     (tmp_path / "latin.md").write_bytes("naïve".encode("latin-1"))
     with Archive(tmp_path / "latin.md") as archive, pytest.raises(Unreadable, match="not UTF-8"):
         archive.text("latin.md")
+
+
+def test_a_zip_file_that_is_cut_off_is_said_to_be_incomplete(zipped: Path) -> None:
+    zipped.write_bytes(zipped.read_bytes()[:-30])
+    with pytest.raises(CollectError, match="damaged or incomplete zip file"):
+        Archive(zipped)

@@ -35,6 +35,7 @@ from llm_twin.collect.exports.dialects import normal, without_scripts
             "Code:\n\n```\n[[ -f x ]] && {{ y }} %% {:ok, v}\n```\n\n"
             "- At home:\n\n  so here\n\n  ```\n    [[ -f y ]]\n  ```",
         ),
+        ("1. In:\n\n    ~~~sh\n    [[ -f x ]]\n    ~~~", "1. In:\n\n   ```sh\n   [[ -f x ]]\n   ```"),
         ("Lines\r\n\r\n\t[[ -f x ]]\r\n\r\nof [[Windows]].", "Lines\n\n```\n[[ -f x ]]\n```\n\nof Windows."),
         ("Euler: $e^{i\\pi} * 1_2$ costs $5 or $6.", "Euler: $e^{i\\pi} * 1_2$ costs $5 or $6."),
         ("`{{ kept }}` and `[[kept]]`", "`{{ kept }}` and `[[kept]]`"),
@@ -51,8 +52,9 @@ def test_what_an_engine_adds_is_resolved_or_left_out(written: str, read: str) ->
 def test_modules_and_comments_of_mdx_are_left_out() -> None:
     code = "```js\nx = 1\n\nimport a from 'b' {/* kept */}\n```"
     modules = "\nimport A from 'a'\nexport const b = {\n  c: 1,\n}\n\n"
-    mdx = f"{modules}Goods we\nimport.\n\n{code}\n\n{{/* a\n\nb */}}Bye."
-    assert normal(without_scripts(mdx)) == f"Goods we import.\n\n{code}\n\nBye."
+    words = "import-export firms."
+    mdx = f"{modules}Goods we\nimport.\n\n{words}\n\n{code}\n\n{{/* a\n\nb */}}Bye."
+    assert normal(without_scripts(mdx)) == f"Goods we import.\n\n{words}\n\n{code}\n\nBye."
 
 
 def test_notes_tables_and_lists_stay() -> None:

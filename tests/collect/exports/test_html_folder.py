@@ -21,8 +21,8 @@ from llm_twin.sample.site import render
 
 def read(path: Path) -> list[Post | Rejected]:
     with Archive(path) as archive:
-        export = exports.read(archive)
-        return list(export.items) if export else []
+        found, _ = exports.read(archive)
+        return [item for export in found for item in export.items]
 
 
 def page(name: str, head: str = "") -> str:

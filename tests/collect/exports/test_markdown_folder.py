@@ -17,8 +17,8 @@ from llm_twin.errors import CollectError, NothingFound
 
 def read(path: Path) -> list[Item]:
     with Archive(path) as archive:
-        export = exports.read(archive)
-        return list(export.items) if export else []
+        found, _ = exports.read(archive)
+        return [item for export in found for item in export.items]
 
 
 @pytest.fixture
@@ -149,6 +149,7 @@ def test_a_hugo_folder_gives_its_bundles(tmp_path: Path) -> None:
             "content/posts/snow.md": '{"title": "Snow", "draft": true}\nNot yet, either.\n',
             "content/posts/hail.md": '{\n  "title": "Hail"\n}\n\nHail it is.\n',
             "content/posts/fog.md": '{ "a" or not } begins a text about braces.\n',
+            "content/posts/mist.md": '{"title": "x"} begins another.\n',
             "archetypes/default.md": "---\ntitle: x\n---\ny\n",
         },
     )
@@ -156,6 +157,7 @@ def test_a_hugo_folder_gives_its_bundles(tmp_path: Path) -> None:
         "content/posts/bees/index.md": "bees",
         "content/posts/fog.md": "fog",
         "content/posts/hail.md": "Hail",
+        "content/posts/mist.md": "mist",
     }
     assert refused == {
         "content/posts/_index.md": "listing",
@@ -269,18 +271,27 @@ def test_a_typo_in_front_matter_removes_no_post(tmp_path: Path) -> None:
         assert len(library.posts()) == 2
 
 
+def test_a_text_between_two_rules_is_no_front_matter(tmp_path: Path) -> None:
+    top = tmp_path / "notes"
+    ruled = "---\n\nOne, and\n\n---\n\nmore."
+    collected(top, {"a.md": ruled, "b.md": "---\n---\nNothing said."})
+    with Library(tmp_path / "library.db") as library:
+        run([str(top)], Collect(), library, Silent())
+        assert [p.markdown for p in library.posts()] == [ruled, "Nothing said."]
+
+
 def test_halves_of_characters_and_names_that_are_no_utf8_do_no_harm(tmp_path: Path) -> None:
     top = tmp_path / "notes"
     collected(top, {"a.md": '---\ntitle: "\\ud83d\\ude80 Cut \\ud83d"\n---\nText.\n'})
-    for name, text in {b"caf\xe9.md": "Tea.", b"caf\xe8.md": "---\ndraft: true\n---\nNot yet."}.items():
+    names = {b"caf\xe9.md": "Tea.", b"caf\xe8.md": "Rain.", b"caf\xea.md": "---\ndraft: true\n---\nNot yet."}
+    for name, text in names.items():
         Path(os.fsdecode(os.fsencode(top) + b"/" + name)).write_text(text)
     with Library(tmp_path / "library.db") as library:
         report = run([str(top)], Collect(), library, Silent())
         assert {p.title for p in library.posts()} == {"\U0001f680 Cut \ufffd", "caf\ufffd"}
-    assert {*report.taken, *(r.where for r in report.refusals)} == {
-        "file:notes/a.md",
-        "file:notes/caf\ufffd.md",
-    }
+        assert {p.markdown for p in library.posts()} == {"Text.", "Tea.", "Rain."}
+    assert report.taken == ("file:notes/a.md", "file:notes/caf\\udce8.md", "file:notes/caf\\udce9.md")
+    assert [r.where for r in report.refusals] == ["file:notes/caf\\udcea.md"]
 
 
 def test_what_front_matter_holds_beyond_words_does_no_harm(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from llm_twin.collect import exports
 from llm_twin.collect.exports import Reader, ghost, mailbox, medium, substack, wordpress
 from llm_twin.collect.exports.archive import Archive
+from llm_twin.collect.item import Rejected
+from llm_twin.contracts.records import Post
 
 READERS: Mapping[str, Reader] = {
     "medium": medium.read,
@@ -81,3 +84,39 @@ def test_the_samples_are_known_to_their_own_reader_alone(test_data: Path, kind: 
 def test_exports_of_networks_are_left_alone(test_data: Path, kind: str) -> None:
     with Archive(test_data / "export-social-synthetic" / kind) as archive:
         assert not [name for name, read in READERS.items() if read(archive)]
+
+
+def found(top: Path, files: Mapping[str, str]) -> tuple[list[str], list[Rejected]]:
+    """The texts that a folder's exports give, and what lies beside them."""
+    for name, content in files.items():
+        file = top / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    with Archive(top) as archive:
+        read, beside = exports.read(archive)
+        return [i.markdown for e in read for i in e.items if isinstance(i, Post)], beside
+
+
+@pytest.mark.parametrize("kind", ["mailbox", "wordpress", "ghost", "medium", "substack"])
+def test_notes_beside_an_export_are_read_as_well(tmp_path: Path, kind: str) -> None:
+    notes = {f"notes/{n}.md": f"---\ntitle: {n}\n---\nNote {n}." for n in "ab"}
+    assert found(tmp_path, notes | FILES[kind]) == (["Text.", "Note a.", "Note b."], [])
+
+
+def test_all_kinds_of_exports_in_one_folder_are_read(tmp_path: Path) -> None:
+    files = FILES["wordpress"] | FILES["ghost"] | FILES["mailbox"]
+    assert found(tmp_path, files) == (["Text."] * 3, [])
+
+
+def test_pages_beside_an_export_are_named(tmp_path: Path) -> None:
+    time = "<time datetime='2020-02-02'></time>"
+    page = f"<article><h1>On tea</h1>{time}<p>Tea it is, and so on.</p></article>"
+    saved = {f"saved/{n}.html": page.replace("tea", n) for n in ("tea", "rain")}
+    assert found(tmp_path, FILES["wordpress"] | saved | {"README.md": "# Saved\n"}) == (
+        ["Text."],
+        [
+            Rejected(n, "another kind: collect it by itself")
+            for n in ("README.md", "saved/rain.html", "saved/tea.html")
+        ],
+    )
+    assert found(tmp_path / "alone", FILES["medium"])[1] == [], "its own pages are no other kind"

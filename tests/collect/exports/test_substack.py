@@ -50,7 +50,7 @@ def test_the_sample_is_read_with_drafts_and_pages_apart(test_data: Path) -> None
     assert posts[1].markdown == "## Podcast Episode\n\nDolore magna aliqua.\n\nDolor sit amet."
     assert all(word not in p.markdown for p in posts for word in ("Sign up", "Leave a comment", "---"))
     assert [i for i in items if isinstance(i, Rejected)] == [
-        Rejected("123404.draft-text", "draft"),
+        Rejected("https://example.substack.com/p/draft-text", "draft"),
         Rejected("123405.about-us", "page"),
     ]
 

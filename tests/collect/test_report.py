@@ -1,0 +1,150 @@
+"""What a run leaves in the library, whatever its source holds."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from llm_twin.collect import item, run
+from llm_twin.collect.item import Rejected, Withdrawn
+from llm_twin.collect.library import Library
+from llm_twin.collect.report import Tally
+from llm_twin.config import Collect
+from llm_twin.contracts.ports import Silent
+from llm_twin.errors import NothingFound
+
+Shown = list[tuple[str, str]]  # addresses and their texts
+SHOWN = st.builds(
+    lambda addresses, texts: list(zip(addresses, texts, strict=False)),
+    st.permutations("abcd"),
+    st.lists(st.sampled_from("TUVW"), min_size=1, max_size=4),
+)
+
+
+def collect(library: Library, shown: Shown) -> Tally:
+    tally = Tally(library, dry_run=False)
+    missing = library.ids("notes")
+    for address, text in shown:
+        post = item.post(f"file:{address}", "Title", text, None)
+        tally.add(post, "notes")
+        missing.discard(library.stored(post) or "")
+    for identity in missing:
+        tally.gone(identity, for_good=True)
+    return tally
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SHOWN, min_size=1, max_size=4))
+@example([[("d", "W"), ("b", "U"), ("c", "W")], [("a", "W"), ("c", "U"), ("d", "V"), ("b", "T")]])
+def test_each_text_that_a_source_shows_stands_and_nothing_else(runs: Sequence[Shown]) -> None:
+    with tempfile.TemporaryDirectory() as folder, Library(Path(folder) / "library.db") as library:
+        for shown in runs:
+            collect(library, shown)
+            assert {post.markdown for post in library.posts()} == {text for _, text in shown}
+            assert collect(library, shown).changes == Counter(unchanged=len(shown))
+
+
+WXR = (
+    '<rss xmlns:wp="http://wordpress.org/export/1.2/" xmlns:content="x"><channel>'
+    "<link>https://ann.example</link>{items}</channel></rss>"
+)
+WXR_ITEM = (
+    "<item><title>{n}</title><link>https://ann.example/{at}</link><wp:post_id>1</wp:post_id>"
+    "<wp:post_type>post</wp:post_type><wp:status>{status}</wp:status>"
+    "<content:encoded>On {n}.</content:encoded></item>"
+)
+
+
+def wordpress(status: str, at: str = "tea/") -> dict[str, str]:
+    rain = WXR_ITEM.format(n="rain", at="rain/", status="publish")
+    return {"blog.xml": WXR.format(items=WXR_ITEM.format(n="tea", at=at, status=status) + rain)}
+
+
+def linkedin(visibility: str, link: str = "https://www.linkedin.com/feed/update/{n}") -> dict[str, str]:
+    rows = [("1", "On tea.", visibility), ("2", "On rain.", "MEMBER_NETWORK")]
+    lines = [f"2024-01-0{n} 03:04:05,{link.format(n=n)},{text},{seen}\n" for n, text, seen in rows]
+    return {"Shares.csv": "Date,ShareLink,ShareCommentary,Visibility\n" + "".join(lines)}
+
+
+def ghost(status: str) -> dict[str, str]:
+    rows = [{"slug": n, "html": f"<p>On {n}.</p>", "status": "published"} for n in ("tea", "rain")]
+    return {"blog.json": json.dumps({"data": {"posts": [rows[0] | {"status": status}, rows[1]]}})}
+
+
+def substack(published: str) -> dict[str, str]:
+    rows = f"1.tea,2022-01-02T03:04:05Z,{published},Tea\n2.rain,2022-01-02T03:04:05Z,true,Rain\n"
+    bodies = {f"posts/{i}.html": f"<p>On {i[2:]}.</p>" for i in ("1.tea", "2.rain")}
+    return {"posts.csv": f"post_id,post_date,is_published,title\n{rows}", **bodies}
+
+
+def markdown(said: str) -> dict[str, str]:
+    url = "url: https://ann.example/tea/\n"
+    return {"tea.md": f"---\n{url}{said}\n---\nOn tea.", "rain.md": "On rain."}
+
+
+@pytest.mark.parametrize(
+    ("public", "withdrawn"),
+    [
+        *((wordpress("publish"), wordpress(status)) for status in ("private", "trash", "draft", "future")),
+        *((wordpress("publish"), wordpress(status, "?p=1")) for status in ("trash", "draft")),
+        (linkedin("MEMBER_NETWORK"), linkedin("CONNECTIONS")),
+        (linkedin("MEMBER_NETWORK", ""), linkedin("CONNECTIONS", "")),
+        (ghost("published"), ghost("draft")),
+        (substack("true"), substack("false")),
+        *((markdown(""), markdown(said)) for said in ("draft: true", "private: true")),
+    ],
+)
+def test_what_its_author_took_back_is_removed(
+    tmp_path: Path, public: dict[str, str], withdrawn: dict[str, str]
+) -> None:
+    paths = [tmp_path / "old" / "blog.zip", tmp_path / "new" / "blog.zip"]
+    for path, files in zip(paths, (public, withdrawn), strict=True):
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in files.items():
+                packed.writestr(name, content)
+    old, new = map(str, paths)
+    with Library(tmp_path / "library.db") as library:
+        run([old], Collect(), library, Silent())
+        assert sorted(p.markdown for p in library.posts()) == ["On rain.", "On tea."]
+        dry = run([new], Collect(), library, Silent(), dry_run=True)
+        report = run([new], Collect(), library, Silent())
+        assert dry.posts_removed == report.posts_removed == 1
+        assert {type(r) for r in report.refusals} == {Rejected}, "no trace of a private text"
+        assert [p.markdown for p in library.posts()] == ["On rain."]
+        assert run([new], Collect(), library, Silent()).posts_removed == 0
+        assert run([old], Collect(), library, Silent()).posts == 2, "it may be public again"
+
+
+def test_an_export_with_nothing_but_what_was_taken_back_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "tea.md").write_text("On tea.")
+    with Library(tmp_path / "library.db") as library:
+        run([str(tmp_path / "tea.md")], Collect(), library, Silent())
+        (tmp_path / "tea.md").write_text("---\ndraft: true\n---\nOn tea.")
+        report = run([str(tmp_path / "tea.md")], Collect(), library, Silent())
+        assert (report.posts_removed, library.posts()) == (1, [])
+        with pytest.raises(NothingFound):
+            run([str(tmp_path / "tea.md")], Collect(), library, Silent())
+
+
+def test_what_is_public_elsewhere_stays_whatever_a_draft_says(tmp_path: Path) -> None:
+    here, there = "https://ann.example/tea/", "https://copy.example/tea/"
+    draft = [Rejected(here, "draft")]
+    with Library(tmp_path / "library.db") as library:
+        tally = Tally(library, dry_run=False)
+        tally.add(item.post(here, "Tea", "On tea."), "site")
+        assert tally.withdrawn(draft) == set(), "this run has found it"
+        assert Tally(library, dry_run=False).withdrawn(draft) == {item.id_at(here)}
+        assert Tally(library, dry_run=False).withdrawn([Rejected(here, "no text")]) == set()
+        copy = Withdrawn("https://copy.example/?p=1", "draft", item.post(here, "Tea", "On tea.").revision)
+        assert Tally(library, dry_run=False).withdrawn([copy]) == set(), "it is a draft of another site"
+        tally.add(item.post(there, "Tea", "On tea."), "copy")
+        assert Tally(library, dry_run=False).withdrawn(draft) == set(), "it was last found at the other"
