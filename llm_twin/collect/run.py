@@ -116,7 +116,9 @@ def _export(export: Export, tally: Tally, progress: Progress) -> None:
         else:
             missing.discard(tally.library.stored(found) or "")
         progress.advance(1, note=f"{tally.posts - before} posts")
-    if any(r.reason in DAMAGED for r in refused):
+    if missing and any(r.reason in DAMAGED for r in refused):
+        number = f"{len(missing)} post{'s' * (len(missing) > 1)}"
+        progress.say(f"{number} not found here any more, and kept: a part of it could not be read.")
         missing.clear()
     for identity in missing | tally.withdrawn(refused):
         tally.gone(identity, for_good=True)

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 def check_fit(model: ModelVersion, version: FeatureVersion) -> None:
     """Refuse a model and features that were made with different prompts. Raises MismatchError naming both."""
-    if model.manifest.prompt != version.manifest.prompt:
+    ours, theirs = model.manifest.prompt, version.manifest.prompt
+    if ours != theirs:
+        build = f"Set author.name to {ours.author!r} and build the features again, or train on these"
         raise MismatchError(
             f"{model.name} was trained with prompt {_named(model)}, "
             f"{version.name} was built with {_named(version)}",
-            "Train on these features: llm-twin train",
+            f"{build if ours.version == theirs.version else 'Train on these features'}: llm-twin train",
         )
 
 

@@ -75,6 +75,7 @@ def test_a_build_says_what_is_live(tmp_path: Path) -> None:
     told = [line for line in said.lines if line.startswith("Live")]
     assert told[0] == "Live: v1 with F0002."
     assert told[1].startswith("Live stays v1 with F0002: v1 was trained with prompt 1 as 'Ada'")
+    assert "Set author.name to 'Ada' and build the features again, or train on these" in told[1]
 
 
 def test_the_grace_is_that_of_the_configuration(space: compose.Twinspace) -> None:

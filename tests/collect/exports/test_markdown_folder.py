@@ -260,14 +260,25 @@ def test_a_post_that_moved_keeps_its_history_beside_a_new_one_at_its_old_address
         assert texts == {"Tea": ["First.", "Second."], "Bees": ["Other."]}
 
 
-def test_a_typo_in_front_matter_removes_no_post(tmp_path: Path) -> None:
+class Hearing(Silent):
+    """Keeps what a person was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_a_typo_in_front_matter_removes_no_post_and_says_so(tmp_path: Path) -> None:
     top = tmp_path / "notes"
     collected(top, {f"{n}.md": f"---\ntitle: {n}\n---\nText of {n}.\n" for n in "ab"})
     with Library(tmp_path / "library.db") as library:
         run([str(top)], Collect(), library, Silent())
         (top / "a.md").write_text("---\ntitle: a: b\n---\nText of a.\n")
-        report = run([str(top)], Collect(), library, Silent())
+        report = run([str(top)], Collect(), library, heard := Hearing())
         assert (report.refused, report.posts_removed) == ({"broken front matter": 1}, 0)
+        assert heard.lines == ["1 post not found here any more, and kept: a part of it could not be read."]
         assert len(library.posts()) == 2
 
 
