@@ -150,7 +150,7 @@ def read_sealed(kind: type[M], folder: Path) -> M:
     """The manifest of a sealed folder, as it was sealed. Raises VersionNotFound, IntegrityError."""
     path = folder / MANIFEST
     try:
-        manifest = kind.model_validate_json(read_manifest(folder))
+        manifest = kind.model_validate_json(_text(folder))
     except ValueError as error:  # no UTF-8 or no JSON, or of pydantic: not a manifest's
         raise IntegrityError(f"{path} cannot be read", _RESTORE) from error
     if manifest.sealed().content_id != manifest.content_id:
@@ -158,7 +158,7 @@ def read_sealed(kind: type[M], folder: Path) -> M:
     return manifest
 
 
-def read_manifest(folder: Path) -> str:
+def _text(folder: Path) -> str:
     """The manifest's JSON text. Raises VersionNotFound where the folder holds none."""
     try:
         return (folder / MANIFEST).read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from llm_twin.contracts.manifests import FeatureManifest, ModelManifest, read_manifest, read_sealed, verify
+from llm_twin.contracts.manifests import FeatureManifest, ModelManifest, read_sealed, verify
 from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.records import Chunk, Post, Record, Sample, Split
 
@@ -114,13 +114,6 @@ class ModelVersion:
 
     folder: Path
     manifest: ModelManifest
-
-    @classmethod
-    def open(cls, folder: Path) -> ModelVersion:
-        """Open and verify. Raises VersionNotFound, IntegrityError."""
-        manifest = ModelManifest.model_validate_json(read_manifest(folder))
-        verify(folder, manifest.files)
-        return cls(folder, manifest)
 
     @property
     def name(self) -> str:

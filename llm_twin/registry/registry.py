@@ -276,8 +276,8 @@ class Registry:
             clean = [row for row in earlier if row[1] not in tainted]
             found = next((row for row in clean if features is None or row[2] in features), None)
             if found is None:
-                why = " whose features are still there" if clean else " whose model is not tainted"
-                why = why if earlier else ""
+                why = " whose model is not tainted" if earlier else ""
+                why = " whose features are still there" if clean else why
                 raise VersionNotFound(
                     f"There is no earlier live pair{why} to go back to", "See llm-twin models list"
                 )
