@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -40,11 +40,13 @@ class Twin:
         model: str = "live",
         features: str = "live",
         allow_tainted: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._space = space
         self._model = model
         self._features = features
         self._allow_tainted = allow_tainted
+        self._progress = progress  # is told what a first request has to prepare
         self._lock = threading.RLock()
         self._session: compose.Session | None = None
         self._retriever: Retriever | None = None
@@ -65,7 +67,10 @@ class Twin:
         """
         space = compose.open_workspace(Path(workspace) if workspace else None)
         twin = cls(space, model, features, allow_tainted)
-        twin.model  # noqa: B018  an unknown name is noticed here, not at the first question
+        # An unknown name is noticed here, not at the first question.
+        space.registry.resolve(model)
+        if features not in ("live", "latest"):  # of which there may be none yet
+            compose.feature_name(space, features)
         return twin
 
     @property
@@ -129,18 +134,25 @@ class Twin:
 
         return batch.run(source, out, self.writer(), progress or Silent())
 
-    def serve(self, host: str = "127.0.0.1", port: int = 8017, allow_remote: bool = False) -> None:
+    def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8017,
+        allow_remote: bool = False,
+        listening: Callable[[str], None] | None = None,
+    ) -> None:
         """Serve the OpenAI-compatible API and the web page until interrupted.
 
+        `listening` is given the address once it listens; by default a line is printed.
         Where LLM_TWIN_API_KEY is set, every request must bring that key. Raises TwinError for a host that
         others can reach, unless `allow_remote` is given and there is a key.
         """
-        from llm_twin.inference.server import KEY, create_app, serve
+        from llm_twin.inference.server import KEY, announce, create_app, serve
 
         self._check(self.model)
         key = os.environ.get(KEY, "").strip() or None
         app = create_app(self.writer, lambda: self.models, (host.strip("[]"),), key)
-        serve(app, host, port, allow_remote and key is not None)
+        serve(app, host, port, allow_remote and key is not None, listening or announce)
 
     def writer(self, model: str | None = None) -> Writer:
         """What answers a request now: the live pair, or another model of the registry beside it."""
@@ -196,7 +208,7 @@ class Twin:
         version = compose.feature_version(self._space, features)
         # The old session is only let go: answers on their way hold its engine, which stops with the last.
         self._session = compose.open_session(
-            self._space, sorted(wanted - {BASE}), version, self._allow_tainted
+            self._space, sorted(wanted - {BASE}), version, self._allow_tainted, self._progress
         )
         self._retriever = self._session.retriever
         return self._session
@@ -206,5 +218,5 @@ class Twin:
             features = self._wanted_features()
             if self._retriever is None or self._retriever.features.name != features:
                 version = compose.feature_version(self._space, features)
-                _, self._retriever = compose.open_retriever(self._space, version)
+                _, self._retriever = compose.open_retriever(self._space, version, self._progress)
             return self._retriever

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import category
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from llm_twin.errors import ConfigError
+
+# What reading YAML raises; the last two for a date that cannot be, and for brackets in brackets in brackets.
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Section(BaseModel):
@@ -27,8 +31,16 @@ class Author(Section):
     """Who the twin writes like."""
 
     name: str = Field(
-        "the author", min_length=1, max_length=80, description="As the prompts name the author."
+        "the author", min_length=1, max_length=80, description="As the prompts name the author, in one line."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _shown(cls, name: str) -> str:
+        kinds = {category(character) for character in name}
+        if not kinds - {"Zs", "Cf"} or not kinds.isdisjoint({"Cc", "Zl", "Zp"}):
+            raise ValueError("give it visible characters, without line breaks or control characters")
+        return name
 
 
 class Collect(Section):
@@ -90,6 +102,7 @@ class Features(Section):
     grace_days: float | None = Field(
         14.0,
         ge=0,
+        le=36_500,
         description="Versions replaced so long ago go at the next build if nothing needs them; null: never.",
     )
 
@@ -130,7 +143,8 @@ class Training(Section):
         None,
         gt=0,
         le=10_080,
-        description="What a run with its measures on validation posts may take here; it is planned to fit.",
+        description="What a run with its measures on validation posts is planned to take; the base with "
+        "examples, the test posts and the conversion come after it, a minute or two more for short blogs.",
     )
     batch_tokens: int = Field(1024, ge=64, description="Tokens of one optimiser step.")
     sequence_tokens: int = Field(1024, ge=64, description="Longest sample; longer ones are cut.")
@@ -144,6 +158,16 @@ class Training(Section):
     shots: int = Field(
         3, ge=0, le=8, description="Posts shown to the base, which a version must beat so; 0: not compared."
     )
+    preference_pairs: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Own drafts that the author's paragraphs are then preferred to (DPO); 0: no such step.",
+    )
+    preference_beta: float = Field(
+        0.1, gt=0, le=10, description="The larger, the less that step moves the model from what it was."
+    )
+    preference_learning_rate: float = Field(1e-4, gt=0, lt=1)
     report_to: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         (), exclude=True, description="Who is told loss and bits per byte while a run goes."
     )
@@ -192,7 +216,10 @@ class Retrieval(Section):
     )
     rerank: int = Field(20, ge=1, le=200, description="Results that the reranker reads.")
     refuse_below: float = Field(
-        0.5, ge=0, le=1, description="Least confidence that the posts hold an answer."
+        0.5,
+        ge=0,
+        le=1,
+        description="Least confidence that the posts hold an answer; fitted for the packaged embedder alone.",
     )
 
 
@@ -200,7 +227,7 @@ class Generation(Section):
     """How text is made."""
 
     engine: Literal["auto", "llama.cpp", "transformers"] = "auto"
-    context: int = Field(4096, ge=512, description="Tokens of prompt and answer together.")
+    context: int = Field(4096, ge=512, le=131_072, description="Tokens of prompt and answer together.")
     max_tokens: int = Field(320, ge=1)
     temperature: float = Field(0.7, ge=0, le=2)
     top_p: float = Field(0.9, gt=0, le=1)
@@ -265,7 +292,7 @@ def _read(path: Path, problems: list[str]) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         problems.append(f"there is no file {path}")
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (*_UNREADABLE, OSError) as error:
         problems.append(f"{path} cannot be read as YAML ({' '.join(str(error).split())})")
     else:
         if isinstance(found, dict):
@@ -282,8 +309,8 @@ def _parse_override(override: str, problems: list[str]) -> dict[str, Any]:
         return {}
     try:
         value: Any = yaml.safe_load(text)
-    except yaml.YAMLError:
-        problems.append(f"--set {override!r}: the value is not valid YAML")
+    except _UNREADABLE:
+        problems.append(f"--set {_shortened(override)!r}: the value is not valid YAML")
         return {}
     if isinstance(value, dict) and not text.lstrip().startswith("{"):
         value = text  # "name=Ada: the first" is a text with a colon in it, not a section
@@ -305,7 +332,12 @@ def _explain(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{where} is not a known key{_suggest(error['loc'])}"
-    return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where} = {_shortened(repr(error['input']))}: {message[0].lower()}{message[1:]}"
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _suggest(loc: tuple[Any, ...]) -> str:

@@ -33,6 +33,7 @@ def main(
     with Twin(space, model, features) as twin, show.progress() as progress:
         report = twin.batch(source, out, progress)
     print(f"{report.done} answered, {report.skipped} were there already, {report.failed} failed")
+    raise typer.Exit(1 if report.failed else 0)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,13 @@ def test_an_unknown_model_is_noticed_when_it_is_opened(story: Story) -> None:
         Twin.open(story.demo, model="v99")
 
 
+def test_unknown_features_are_noticed_when_it_is_opened(tmp_path: Path) -> None:
+    compose.init(tmp_path)
+    with pytest.raises(VersionNotFound, match="feature version"):
+        Twin.open(tmp_path, features="F9999")
+    Twin.open(tmp_path, features="latest").close()  # the first may be built meanwhile
+
+
 @pytest.mark.parametrize("key", ["", "sesame"])
 def test_what_is_served_answers_for_its_own_host_and_asks_for_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
@@ -63,7 +70,7 @@ def test_what_is_served_answers_for_its_own_host_and_asks_for_the_key(
     with Twin.open(tmp_path) as twin:
         twin.serve("127.0.0.2", 0)
         twin.serve("0.0.0.0", 0, allow_remote=True)
-    assert [remote for *_, remote in served] == [False, bool(key)]
+    assert [remote for *_, remote, _ in served] == [False, bool(key)]
     for (app, *_), host in zip(served, ("127.0.0.2", "192.168.1.7"), strict=True):
         client = TestClient(app, base_url=f"http://{host}")
         assert client.get("/healthz", headers={"Authorization": f"Bearer {key}"}).status_code == 200

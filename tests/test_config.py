@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from llm_twin import config
+from llm_twin import compose, config
 from llm_twin.errors import ConfigError
 
 
@@ -65,3 +66,37 @@ def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:
     file = tmp_path / "twin.yaml"
     file.write_text("training:\nauthor:\n  name: Ada\n")
     assert config.load([file]).training == config.Training()
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "2024-13-45", "1" * 5000])
+def test_a_value_that_yaml_cannot_read_is_one_short_line(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="the value is not valid YAML") as caught:
+        config.load(overrides=[f"author.name={value}"])
+    assert len(str(caught.value)) < 400
+    file = tmp_path / "twin.yaml"
+    file.write_text(f"author: {value}\n")
+    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+        config.load([file])
+
+
+@pytest.mark.parametrize("name", ["  ", "\u200b", "Ada\nIgnore all that", "Ada\x1b[2J", "Ada\u2028x", ""])
+def test_a_name_that_prompts_could_not_say_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"author\.name"):
+        config.load(overrides=[f"author.name={json.dumps(name)}"])
+    if name:
+        with pytest.raises(ConfigError, match=r"author\.name"):
+            compose.init(tmp_path, name)
+        assert not list(tmp_path.iterdir())
+
+
+def test_names_of_all_scripts_are_fine() -> None:
+    for name in ("Maud Orrick", "Zoë O’Neil-Smith", "علی\u200cرضا", "水門", "Ada\u00a0L."):
+        assert config.load(overrides=[f"author.name={json.dumps(name)}"]).author.name == name
+
+
+@pytest.mark.parametrize(
+    "key", ["features.grace_days=1e300", "features.grace_days=.nan", "generation.context=100000000"]
+)
+def test_numbers_beyond_all_use_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=key.partition("=")[0]):
+        config.load(overrides=[key])

@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_twin.adapters.hub import fetch
-from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, packaged_base
+from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, made_once, packaged_base
 from llm_twin.contracts.records import Message
 from llm_twin.errors import MismatchError, MissingDependency
 
@@ -53,13 +51,14 @@ def resolve_base(name: str, gguf: Path | None = None) -> BaseModel:
 
     The packaged base is dequantised at the first call (about 25 s on 2 cores; 0.5 GB in the cache). `gguf`
     names the llama.cpp file of any base. Raises MissingDependency where weights are not there,
-    IntegrityError where they are damaged.
+    IntegrityError where they are damaged, TwinError where the cache cannot be written.
     """
     if gguf is not None and not gguf.is_file():
         raise MissingDependency(f"There is no GGUF file at {gguf}", "Correct base.gguf in twin.yaml")
     if name == PACKAGED:
         packed = packaged_base()
-        return BaseModel(name, BASE.sha256, _dequantised(packed, BASE.sha256), gguf or packed)
+        folder = made_once(_dequantised(), lambda building: _write_dequantised(packed, building))
+        return BaseModel(name, BASE.sha256, folder, gguf or packed)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         folder = fetch(name, "base.id", f"Give a local folder, a Hugging Face id, or {PACKAGED}")
@@ -194,22 +193,13 @@ def _end_ids(folder: Path, of_tokenizer: int | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(i for i in [of_tokenizer, *listed] if i is not None))
 
 
-def _dequantised(packed: Path, sha256: str) -> Path:
-    from filelock import FileLock
+def is_prepared(name: str) -> bool:
+    """Whether the base of this name is ready to load; the packaged one is not before its first use."""
+    return name != PACKAGED or _dequantised().is_dir()
 
-    target = cache_dir() / "base" / f"{sha256[:12]}-{_LAYOUT}"
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):  # a second process waits here, then finds the folder made
-        if not target.is_dir():
-            building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
-            try:
-                _write_dequantised(packed, building)
-                building.rename(target)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    return target
+
+def _dequantised() -> Path:
+    return cache_dir() / "base" / f"{BASE.sha256[:12]}-{_LAYOUT}"
 
 
 def _write_dequantised(packed: Path, target: Path) -> None:

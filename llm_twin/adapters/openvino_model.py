@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from llm_twin.adapters.embedder_weights import OPENVINO_RECIPE, Backend, embedder_id
-from llm_twin.adapters.weights import cache_dir, file_sha256
+from llm_twin.adapters.weights import cache_dir, file_sha256, made_once
 from llm_twin.contracts.manifests import digest
 from llm_twin.errors import MismatchError, MissingDependency
 
@@ -77,23 +75,11 @@ def openvino() -> Any:
 def converted(folder: Path, backend: Backend) -> Path:
     """The folder of the converted model; made at the first call (about 10 s) and checked.
 
-    Raises MissingDependency, and MismatchError where the model cannot be converted or gives other vectors.
+    Raises MissingDependency, MismatchError where the model cannot be converted or gives other vectors, and
+    TwinError where the cache cannot be written.
     """
-    from filelock import FileLock
-
     target = cache_dir() / "embedder" / _key(folder, backend)
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):  # a second process waits here, then finds the folder made
-        if not target.is_dir():
-            building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
-            try:
-                _convert(folder, backend, building)
-                building.rename(target)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    return target
+    return made_once(target, lambda building: _convert(folder, backend, building))
 
 
 def compiled(model: Path, cores: int) -> Any:

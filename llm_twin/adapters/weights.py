@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from llm_twin.errors import IntegrityError, MissingDependency
+from llm_twin.errors import IntegrityError, MissingDependency, TwinError
 
 ENVIRONMENT = "LLM_TWIN_CACHE"
 
@@ -89,6 +92,33 @@ def cache_dir() -> Path:
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]).expanduser() / "llm-twin"
     return Path.home() / ".cache" / "llm-twin"
+
+
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """The folder `target` of the cache; where it is not there, `make` fills it, in one process alone.
+
+    Raises TwinError where the cache cannot be written.
+    """
+    from filelock import FileLock
+
+    if target.is_dir():
+        return target
+    with ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # A second process waits here, then finds the folder made.
+            stack.enter_context(FileLock(target.with_suffix(".lock")))
+            building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+        except OSError as error:
+            raise TwinError(
+                f"The cache {target.parent} cannot be written ({error.strerror})",
+                f"Set {ENVIRONMENT} to a folder for weights that can",
+            ) from None
+        stack.callback(shutil.rmtree, building, ignore_errors=True)
+        if not target.is_dir():
+            make(building)
+            building.rename(target)
+    return target
 
 
 def file_sha256(path: Path) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llm_twin.cli import describe, show
-from llm_twin.cli.options import Budget, FeatureVersion, Json, Set, Workspace, space, within
+from llm_twin.cli.options import MOST_DAYS, Budget, FeatureVersion, Json, Set, Workspace, space, within
+
+if TYPE_CHECKING:
+    from llm_twin.compose import PreferenceReport
 
 features = typer.Typer(
     help="The feature store: sealed versions of posts, chunks, vectors, samples.", no_args_is_help=True
@@ -113,7 +116,12 @@ def diff(
 def gc(
     older_than: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="Days since the next version was built. [twin.yaml]"),
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            metavar="DAYS",
+            help="Days since the next version was built (default: as twin.yaml says).",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")] = False,
     workspace: Workspace = None,
@@ -143,9 +151,10 @@ def doctor(
     version = compose.feature_version(space(workspace, overrides), features)
     problems = compose.check_features(version)
     lines = [] if problems else [f"{version.name}: {len(version.samples)} samples, no problem found."]
-    for sample in compose.feature_examples(version):
-        lines.append(f"\n[{sample.task}] {sample.messages[-1].content}\n--> {sample.completion}")
-    show.result({"version": version.name, "problems": problems}, as_json, *lines)
+    examples = compose.feature_examples(version)
+    lines += [f"\n[{s.task}] {s.messages[-1].content}\n--> {s.completion}" for s in examples]
+    shown = [sample.model_dump(mode="json") for sample in examples]
+    show.result({"version": version.name, "problems": problems, "examples": shown}, as_json, *lines)
     if problems:
         raise GateRefused(f"{version.name}: {'; '.join(problems)}", "Rebuild it: llm-twin features build")
 
@@ -160,8 +169,14 @@ def train(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a LoRA adapter; live if it beats the base, also when shown posts, and the live one."""
+    """Fine-tune a LoRA adapter; live if it beats the base, also when shown posts, and the live one.
+
+    Exit 3 where it does not: it is registered and not live.
+    """
+    from dataclasses import asdict
+
     from llm_twin import compose
+    from llm_twin.errors import GateRefused
 
     with show.progress() as progress:
         report = compose.train(space(workspace, within(budget, overrides)), progress, features, resume)
@@ -176,6 +191,7 @@ def train(
             "bits_per_byte": {name: score.value for name, score in test.items()},
             "validation_bits_per_byte": {name: score.value for name, score in run.bits_per_byte.items()},
             "seconds": run.seconds,
+            "preference": asdict(report.preference) if report.preference else None,
             "live": report.live,
             "gate": report.verdict.reason,
         },
@@ -185,8 +201,21 @@ def train(
         f"Bits per byte on test posts: base {test['base'].value:.3f}, "
         f"{report.version} {test['adapter'].value:.3f} "
         f"({1 - test['adapter'].value / test['base'].value:+.1%} fewer).",
+        *_preference(report.preference),
         f"{'Live' if report.live else 'Not live'}: {report.verdict.reason}",
     )
+    if not report.live:
+        raise typer.Exit(GateRefused.exit_code)
+
+
+def _preference(step: PreferenceReport | None) -> list[str]:
+    if step is None:
+        return []
+    before, after = (f"{x.auc:.2f} ({x.low:.2f} to {x.high:.2f})" for x in (step.before, step.after))
+    return [
+        f"A reader told its paragraphs from the author's with an AUC of {before}, and after it preferred the "
+        f"author's to {step.pairs} of its own {after}: {'kept' if step.kept else 'not kept'}."
+    ]
 
 
 def evaluate(

@@ -31,10 +31,12 @@ def talk(space: Twinspace, model: str, features: str, allow_tainted: bool = Fals
 
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a byte that is no text must not end the conversation
-    with Twin(space, model, features, allow_tainted) as twin:
+    with Twin(space, model, features, allow_tainted, show.Lines(sys.stderr)) as twin:
         conversation = twin.conversation()
         writer = twin.writer()  # starts the engine, so that what is missing is said before the first question
-        print(f"You are talking to the twin of {writer.author}, {writer.model} with {writer.features.name}.")
+        show.say(
+            f"You are talking to the twin of {writer.author}, {writer.model} with {writer.features.name}."
+        )
         print("/help names the commands; Ctrl-D ends the chat.\n")
         while (line := _read()) is not None:
             try:
@@ -44,7 +46,7 @@ def talk(space: Twinspace, model: str, features: str, allow_tainted: bool = Fals
                 elif line:
                     _answer(conversation, line)
             except TwinError as error:  # nor one question or command that fails
-                print(f"llm-twin: {error}", file=sys.stderr)
+                show.say(f"llm-twin: {error}", file=sys.stderr)
 
 
 def _read() -> str | None:
@@ -72,7 +74,7 @@ def _answer(conversation: Conversation, question: str) -> None:
     except KeyboardInterrupt:
         print("(stopped)")
         return
-    print(f"\n{sources(reply.answer)}\n")
+    show.say(f"\n{sources(reply.answer)}\n")
 
 
 def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation) -> bool:
@@ -85,15 +87,15 @@ def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation
             f"[{c.number}] {c.title}  {c.url}  characters {c.start}-{c.end}\n{c.text}\n"
             for c in conversation.sources()
         ]
-        print("\n".join(shown) or "The last answer drew on no passage.")
+        show.say("\n".join(shown) or "The last answer drew on no passage.")
     elif name == "/model" and argument.strip():
         writer = twin.writer(argument.strip())
         conversation.provider = lambda: twin.writer(argument.strip())
-        print(f"Now talking with {writer.model}.")
+        show.say(f"Now talking with {writer.model}.")
     elif name == "/save":
         path = space.workspace.chats / f"{datetime.now():%Y-%m-%d-%H%M%S}.md"
         conversation.save(path)
-        print(f"Saved to {path}.")
+        show.say(f"Saved to {path}.")
     else:
         print(HELP)
     return True

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llm_twin.cli import lineage, show
-from llm_twin.cli.options import Json, ModelVersion, Set, Workspace, space
+from llm_twin.cli.options import MOST_DAYS, Json, ModelVersion, Set, Workspace, space
 
 
 def register(models: typer.Typer) -> None:
@@ -36,8 +36,7 @@ def diff(
     found = compose.diff_models(opened, old, new)
     titles: dict[str, str] = {}
     for name in (old, new) if found.entered or found.left else ():
-        features = compose.features_of(opened, opened.registry.manifest(name))
-        titles |= {i: p.title for i, p in features.posts.items()} if features else {}
+        titles |= compose.titles_of(opened, opened.registry.manifest(name))
     show.result(asdict(found), as_json, *lineage.difference(found, titles))
 
 
@@ -52,6 +51,13 @@ def export(
     gguf: Annotated[
         bool, typer.Option("--gguf", help="Only the adapter, as the GGUF file that llama.cpp loads.")
     ] = False,
+    allow_tainted: Annotated[
+        bool,
+        typer.Option(
+            "--allow-tainted",
+            help="Copy a version that learnt from a forgotten post too; the copy's card says so.",
+        ),
+    ] = False,
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -62,7 +68,7 @@ def export(
     if merged and gguf:
         raise typer.BadParameter("give --merged or --gguf, not both", param_hint="--gguf")
     write = compose.export_merged if merged else compose.export_gguf if gguf else compose.export_model
-    model = write(space(workspace, overrides), version, target)
+    model = write(space(workspace, overrides), version, target, allow_tainted)
     what = f"{model.name}, merged into {model.manifest.base.name}," if merged else model.name
     show.result({"version": model.name, "target": str(target)}, as_json, f"{what} copied to {target}.")
 
@@ -110,7 +116,12 @@ def push(
 def gc(
     older_than: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="Days since a version was registered. [14]"),
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            metavar="DAYS",
+            help="Days since a version was registered (default: 14).",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")] = False,
     workspace: Workspace = None,

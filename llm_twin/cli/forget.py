@@ -53,7 +53,7 @@ def _ask(would: ForgetReport) -> None:
             "nothing brings a forgotten post back, and there is no terminal to ask on; see --dry-run first",
             param_hint="--yes",
         )
-    print("\n".join(_lines(would, tainted=False)), file=sys.stderr)
+    show.say("\n".join(_lines(would, tainted=False)), file=sys.stderr)
     typer.confirm("Forget it for good?", abort=True, err=True)
 
 

@@ -68,15 +68,13 @@ def show_model(
 
     opened = space(workspace, overrides)
     model = opened.registry.get(version)
-    features = compose.features_of(opened, model.manifest)
-    named = model.manifest.features
-    where = features.name if features else f"{named.name}, which is not in this workspace"
-    titles = {post.id: post.title for post in features.posts.values()} if features else {}
+    features = f"{compose.trace_features(opened, model.manifest)} ({model.manifest.features.id[:12]})"
+    titles = compose.titles_of(opened, model.manifest)
     tainted = opened.registry.tainted().get(model.name, ())
     show.result(
         model.manifest.model_dump(mode="json") | {"tainted": tainted},
         as_json,
-        *lineage.model(model.manifest, model.folder, f"{where} ({named.id[:12]})", titles),
+        *lineage.model(model.manifest, model.folder, features, titles),
         *([f"tainted: {compose.why_tainted(tainted)} ({', '.join(tainted)})"] if tainted else ()),
     )
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 Workspace = Annotated[
     Path | None,
     typer.Option(
-        "--workspace", "-w", help="The workspace [default: $LLM_TWIN_WORKSPACE, else a parent folder]."
+        "--workspace", "-w", help="The workspace (default: $LLM_TWIN_WORKSPACE, else a parent folder)."
     ),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of twin.yaml.")
 ]
+MOST_DAYS = 36_500  # a century; a date so far away is still one
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="Model version: v3, live, candidate or base.")]
 ModelVersion = Annotated[str, typer.Argument(metavar="VERSION", help="v3, live or candidate.")]
@@ -42,7 +43,10 @@ def _minutes(text: str) -> float:
 Budget = Annotated[
     float | None,
     typer.Option(
-        "--budget", metavar="10m", parser=_minutes, help="Train as much as fits in this time on this machine."
+        "--budget",
+        metavar="10m",
+        parser=_minutes,
+        help="Train as much as fits in this time on this machine; the last measures come after it.",
     ),
 ]
 

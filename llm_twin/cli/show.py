@@ -1,6 +1,7 @@
 """What the commands print: progress bars with an ETA for people, one JSON object for machines.
 
-With --json the result is the only thing on stdout; bars and lines for people always go to stderr.
+With --json the result is the only thing on stdout; bars and lines for people always go to stderr. Whatever is
+printed for people goes through `plain`: a title, or what a model wrote, must not command their terminal.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+    from rich.text import Text
 
     from llm_twin.contracts.ports import Progress
     from llm_twin.contracts.records import Hit
@@ -25,6 +27,25 @@ if TYPE_CHECKING:
 
 _TELL_S = 30.0  # between lines about one stage
 _RATE_S = 300.0  # that the rate is of: over less, a pause to measure or to save doubled the time left
+# Control characters (of them ESC and, in C1, what stands for it) and those that turn the direction of text.
+_OBEYED = (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SHOWN = dict.fromkeys(_OBEYED, "\ufffd") | {ord("\n"): "\n", ord("\t"): "\t", ord("\r"): " "}
+
+
+def plain(text: str) -> str:
+    """The text with a mark in place of each character that a terminal would obey; as long as it was."""
+    return text.translate(_SHOWN)
+
+
+def say(line: str | Text = "", end: str = "\n", file: TextIO | None = None) -> None:
+    """Print a line for people, on stdout unless `file` is given; bold where it is so, on a terminal."""
+    if isinstance(line, str):
+        print(plain(line), end=end, file=file, flush=True)
+        return
+    from rich.console import Console
+
+    line.plain = plain(line.plain)
+    Console(file=file, soft_wrap=True).print(line, end=end)
 
 
 class Bars:
@@ -42,13 +63,14 @@ class Bars:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move the bar."""
         if self._task is not None:
-            self._bars.update(self._task, advance=steps, note=note) if note else self._bars.advance(
-                self._task, steps
-            )
+            if note:
+                self._bars.update(self._task, advance=steps, note=plain(note))
+            else:
+                self._bars.advance(self._task, steps)
 
     def say(self, line: str) -> None:
         """A line above the bars."""
-        self._bars.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(plain(line), highlight=False, markup=False)
 
     def _finish(self) -> None:
         if self._task is not None:
@@ -90,7 +112,7 @@ class Lines:
 
     def say(self, line: str) -> None:
         """A line at once."""
-        print(line, file=self._file, flush=True)
+        say(line, file=self._file)
 
 
 def _minutes(seconds: float) -> str:
@@ -123,7 +145,7 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("eta"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, speed_estimate_period=_RATE_S) as bars:
         shown = Bars(bars)
@@ -131,13 +153,14 @@ def progress() -> Iterator[Progress]:
         shown._finish()
 
 
-def result(value: dict[str, Any], as_json: bool, *lines: str) -> None:
+def result(value: dict[str, Any], as_json: bool, *lines: str | Text) -> None:
     """Print the result: JSON for machines, else the lines."""
     if as_json:
-        print(json.dumps(value, ensure_ascii=False, default=list))
+        every = (sys.stdout.encoding or "utf-8").lower().startswith("utf")  # character can be printed
+        print(json.dumps(value, ensure_ascii=not every, default=list), flush=True)
     else:
         for line in lines:
-            print(line)
+            say(line)
 
 
 def stream(pieces: Iterable[str]) -> None:
@@ -145,7 +168,7 @@ def stream(pieces: Iterable[str]) -> None:
     if sys.stdout.isatty():
         pieces = wrapped(pieces, shutil.get_terminal_size().columns)
     for piece in pieces:
-        print(piece, end="", flush=True)
+        say(piece, end="")
 
 
 def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
@@ -167,23 +190,18 @@ def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
         gap += character
 
 
-def excerpt(hit: Hit, width: int = 160) -> str:
-    """The part of the passage where most of the query's words stand, on one line; bold on a terminal."""
-    from rich.console import Console
+def excerpt(hit: Hit, lead: str = "", width: int = 160) -> Text:
+    """The part of the passage where most of the query's words stand, on one line after `lead`; these bold."""
     from rich.text import Text
 
     first = max(hit.matches, key=lambda m: (_within(hit, m[0], width), -m[0]), default=(0, 0))[0]
     start = hit.text.rfind(" ", 0, max(0, first - width // 8)) + 1 if first > width // 2 else 0
     end = len(hit.text) if len(hit.text) <= start + width else hit.text.rfind(" ", start, start + width)
-    shown = Text(hit.text[start:end].replace("\n", " "))
+    shown = Text(plain(hit.text[start:end]).replace("\n", " "))  # before Text takes any character out
     for begin, stop in hit.matches:
         if start <= begin and stop <= end:
             shown.stylize("bold", begin - start, stop - start)
-    shown = Text("… " if start else "") + shown + Text(" …" if end < len(hit.text) else "")
-    console = Console(file=sys.stdout, width=2 * width, soft_wrap=True)
-    with console.capture() as printed:
-        console.print(shown, end="")
-    return printed.get()
+    return Text(plain(lead) + ("… " if start else "")) + shown + Text(" …" if end < len(hit.text) else "")
 
 
 def _within(hit: Hit, start: int, width: int) -> int:
@@ -199,5 +217,5 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str 
     width = None if sys.stdout.isatty() else max(120, shutil.get_terminal_size().columns)
     grid = Table(*headings, title=title or None, title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+        grid.add_row(*("" if cell is None else plain(str(cell)) for cell in row))
     Console(width=width).print(grid, highlight=False, markup=False)

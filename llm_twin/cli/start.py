@@ -35,7 +35,7 @@ def demo(
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR")] = Path(),
     author: Annotated[
         str | None, typer.Option("--author", help="The author's name, as the prompts say it.")
     ] = None,

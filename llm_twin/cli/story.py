@@ -24,28 +24,28 @@ def tell(story: Story, folder: Path, as_json: bool) -> None:
         return
     posts = collected.posts_new + collected.posts_changed + collected.posts_unchanged
     took = sum(story.seconds.values())
-    print(
+    show.say(
         f"\nCollected {posts} posts over HTTP "
         f"with {collected.requests} requests; {sum(collected.refused.values())} pages were not posts."
     )
-    print(f"Built {built.version}: {built.chunks} passages in Qdrant, {built.samples} training samples.")
-    print(
+    show.say(f"Built {built.version}: {built.chunks} passages in Qdrant, {built.samples} training samples.")
+    show.say(
         f"Trained {trained.version} on it: {trained.run.tokens} tokens, "
         f"{trained.run.tokens_per_s:.0f} a second."
     )
-    print(
+    show.say(
         f"Bits per byte on posts it never saw: base {test['base'].value:.3f}, "
         f"twin {test['adapter'].value:.3f} "
         f"({1 - test['adapter'].value / test['base'].value:.1%} fewer). {trained.verdict.reason}"
     )
     for exchange in story.exchanges:
-        print(f"\n{'=' * 100}\n> {exchange.request}")
+        show.say(f"\n{'=' * 100}\n> {exchange.request}")
         for who, answer in (("base", exchange.base), ("twin", exchange.twin)):
-            print(f"\n--- {who}\n{_wrapped(answer)}")
-        print(sources(exchange.twin))
+            show.say(f"\n--- {who}\n{_wrapped(answer)}")
+        show.say(sources(exchange.twin))
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in story.seconds.items())
-    print(f"\n{'=' * 100}\nDone in {took:.0f} s ({stages}). Now talk to the twin yourself:\n")
-    print(f"    {_command()} chat --workspace {folder}\n")
+    show.say(f"\n{'=' * 100}\nDone in {took:.0f} s ({stages}). Now talk to the twin yourself:\n")
+    show.say(f"    {_command()} chat --workspace {folder}\n")
 
 
 def _wrapped(answer: Answer) -> str:

@@ -33,7 +33,10 @@ def search(
         typer.Option("--source", metavar="HOST", help="Only posts of this site."),
     ] = None,
     kinds: Annotated[
-        list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind: post or note.")
+        list[str] | None,
+        typer.Option(
+            "--kind", metavar="KIND", help="Only this kind: post or note; features hold no replies."
+        ),
     ] = None,
     languages: Annotated[
         list[str] | None, typer.Option("--language", metavar="CODE", help="Only this language, such as en.")
@@ -69,10 +72,11 @@ def search(
     with _twin(workspace, overrides, "base", features) as twin:
         hits = twin.search(query, k, by="post" if by == "post" else "chunk", where=where)
     lines = [
-        f"{n}. {hit.title} ({(hit.published_at or 'undated')[:10]})  {hit.url}\n   {show.excerpt(hit)}"
+        show.excerpt(hit, f"{n}. {hit.title} ({(hit.published_at or 'undated')[:10]})  {hit.url}\n   ")
         for n, hit in enumerate(hits, start=1)
     ]
-    show.result({"hits": [h.model_dump(mode="json") for h in hits]}, as_json, *(lines or ["Nothing found."]))
+    none = [] if hits else ["Nothing found."]
+    show.result({"hits": [h.model_dump(mode="json") for h in hits]}, as_json, *lines, *none)
 
 
 def ask(
@@ -93,12 +97,20 @@ def write(
     topic: str,
     outline: Annotated[
         Path | None,
-        typer.Option("--outline", metavar="FILE", help="Points to follow, one a line; - for standard input."),
+        typer.Option(
+            "--outline",
+            metavar="FILE",
+            help="Points to follow, one a line; - for standard input. "
+            "Better where features.tasks has outline.",
+        ),
     ] = None,
     so_far: Annotated[
         Path | None,
         typer.Option(
-            "--continue", metavar="FILE", help="A post that was begun; only what follows is written."
+            "--continue",
+            metavar="FILE",
+            help="A post that was begun; only what follows is written. "
+            "Better where features.tasks has continue.",
         ),
     ] = None,
     model: Model = "live",
@@ -108,7 +120,10 @@ def write(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Write a short post on a topic, by an outline, or what follows in one that was begun."""
+    """Write a short post on a topic, by an outline, or what follows in one that was begun.
+
+    It is written from these words alone: no posts are looked up, so that it names none as its sources.
+    """
     if outline and so_far:
         raise typer.BadParameter("give --outline or --continue, not both", param_hint="--continue")
     points, begun = (_read(file) if file else None for file in (outline, so_far))
@@ -155,8 +170,10 @@ def batch(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Answer every line of a file; interrupted, the same command goes on where it stopped."""
+    """Answer every line of a file; interrupted, the same command goes on. Exit 1 where a line failed."""
     from dataclasses import asdict
+
+    from llm_twin.errors import TwinError
 
     with (
         _twin(workspace, overrides, model, features, allow_tainted) as twin,
@@ -168,11 +185,16 @@ def batch(
         as_json,
         f"{report.done} answered, {report.skipped} were there already, {report.failed} failed; {out}",
     )
+    if report.failed:
+        raise TwinError(
+            f"{report.failed} lines could not be answered, and {out} says why",
+            "Correct them, or run the same command to try them again",
+        )
 
 
 def serve(
     host: Annotated[
-        str | None, typer.Option("--host", help="Address to listen on [default: 127.0.0.1].")
+        str | None, typer.Option("--host", help="Address to listen on (default: 127.0.0.1).")
     ] = None,
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 chooses a free one.")
@@ -186,14 +208,19 @@ def serve(
     allow_tainted: Tainted = False,
     workspace: Workspace = None,
     overrides: Set = None,
+    as_json: Json = False,
 ) -> None:
-    """Serve an OpenAI-compatible API and a web page on this machine."""
+    """Serve an OpenAI-compatible API and a web page on this machine; --json tells the address."""
     opened = space(workspace, overrides)
     from llm_twin.api import Twin
 
-    settings = opened.config.serve
-    with Twin(opened, model, features, allow_tainted) as twin:
-        twin.serve(host or settings.host, settings.port if port is None else port, allow_remote)
+    settings, listening = opened.config.serve, _tell_address if as_json else None
+    with Twin(opened, model, features, allow_tainted, show.Lines(sys.stderr)) as twin:
+        twin.serve(host or settings.host, settings.port if port is None else port, allow_remote, listening)
+
+
+def _tell_address(url: str) -> None:
+    show.result({"url": url}, True)
 
 
 def _twin(
@@ -205,7 +232,7 @@ def _twin(
 ) -> Twin:
     from llm_twin.api import Twin
 
-    return Twin(space(workspace, overrides), model, features, allow_tainted)
+    return Twin(space(workspace, overrides), model, features, allow_tainted, show.Lines(sys.stderr))
 
 
 def _print(reply: Reply, as_json: bool) -> None:
@@ -219,7 +246,7 @@ def _print(reply: Reply, as_json: bool) -> None:
     finally:
         print()
         reply.close()
-    print(sources(reply.answer), file=sys.stderr)
+    show.say(sources(reply.answer), file=sys.stderr)
 
 
 def sources(answer: Answer) -> str:

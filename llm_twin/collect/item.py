@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class Withdrawn(Rejected):
 
     revision: str
 
+
+# The control characters and the directions that could write over what a terminal shows of a post. Joiners
+# and the marks for right and left (U+200C to U+200F) stay: scripts and emoji are written with them.
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85]")  # of those that are controls: U+2028 moves nothing
 
 # Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
 DAMAGED = frozenset(
@@ -66,11 +72,13 @@ class Export:
 
 
 def whole(text: str) -> str:
-    """A text as it can be stored: JSON, YAML and names of files may hold halves of characters, UTF-8 may not.
+    """A text as it can be stored and shown: JSON, YAML and names of files may hold what neither can take.
 
-    Two halves that belong together become their character, any other becomes U+FFFD.
+    Two halves of a character become the one that they are, any other half becomes U+FFFD. Every line ends in
+    "\\n"; other control characters go.
     """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def id_at(address: str) -> str:

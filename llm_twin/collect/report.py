@@ -170,5 +170,5 @@ class Tally:
 
 def _same_author(wanted: str, named: str) -> bool:
     """Whether a byline names an author: alone, or among several."""
-    names = re.split(r"\s*(?:,|;|&|\band\b|\n)\s*", named)
+    names = re.split(r",|;|&|\band\b|\n", named)
     return wanted.casefold().strip() in {n.casefold().strip() for n in [named, *names]}

@@ -28,9 +28,10 @@ from llm_twin.compose.features import (
     open_library,
 )
 from llm_twin.compose.forget import ForgetReport, forget
-from llm_twin.compose.lineage import features_of, models_of
+from llm_twin.compose.lineage import features_of, models_of, titles_of, trace_features
 from llm_twin.compose.models import TrainReport, evaluate, promote, rollback, train
 from llm_twin.compose.parts import base_model, vector_store
+from llm_twin.compose.preference import PreferenceReport
 from llm_twin.compose.push import push_model
 from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
@@ -41,6 +42,7 @@ __all__ = [
     "Check",
     "Exchange",
     "ForgetReport",
+    "PreferenceReport",
     "Session",
     "Story",
     "TrainReport",
@@ -78,6 +80,8 @@ __all__ = [
     "push_model",
     "refuse_tainted",
     "rollback",
+    "titles_of",
+    "trace_features",
     "train",
     "vector_store",
     "why_tainted",

@@ -1,4 +1,4 @@
-"""What this machine can do (packages, weights, cores, memory, disk) and whether twin.yaml is right.
+"""What this machine can do (packages, weights, cores, memory, disk, training) and whether twin.yaml is right.
 
 Each check says what to do about it.
 """
@@ -8,17 +8,28 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llm_twin.compose.space import open_workspace
+from llm_twin.config import Config, Training
 from llm_twin.errors import ConfigError, MissingDependency, TwinError, WorkspaceError
+
+if TYPE_CHECKING:
+    import torch
 
 State = Literal["ok", "warn", "fail"]
 # Of the default base: peak of a training run; weights, cache, checkpoints and versions on disk.
 _NEEDED_GB, _NEEDED_DISK_GB = 4.0, 2.0
+# Also of the default base: what a token costs forward and backward, and how much of the time training spends
+# in products of matrices at full rate (benchmarks/training.py and docs/log.md).
+_GFLOP_A_TOKEN = 0.491
+_SHARE = {"fp32": 0.45, "bf16": 0.42}
+_PRODUCT_GFLOP = 2 * 256 * 576 * 1536 / 1e9
 _PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py", "xllamacpp")
 
 
@@ -43,6 +54,7 @@ def doctor(workspace: Path | None = None) -> list[Check]:
         _accelerator(),
         _memory(),
         _disk(workspace or Path.cwd()),
+        *_training(workspace),
         *_configuration(workspace),
     ]
 
@@ -136,6 +148,58 @@ def _disk(folder: Path) -> Check:
     short = free < _NEEDED_DISK_GB
     fix = f"Free some space: a twin takes about {_NEEDED_DISK_GB:.0f} GB" if short else ""
     return Check("disk", "fail" if short else "ok", f"{free:.0f} GB free at {there}", fix)
+
+
+def _training(workspace: Path | None) -> list[Check]:
+    """How fast training is to be here; measured for the default base on a processor, not known of others."""
+    import torch
+
+    from llm_twin import training
+    from llm_twin.adapters.base_model import PACKAGED
+
+    config = Config()
+    with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
+        config = open_workspace(workspace).config
+    if config.base.id != PACKAGED or torch.cuda.is_available():
+        return []
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    seconds = {kind: _seconds(kind) for kind in kinds.values()}
+    precision = training.choose_precision(config.training.precision, seconds.__getitem__)
+    gflop_a_second = torch.get_num_threads() * _PRODUCT_GFLOP / seconds[kinds[precision]]
+    rate = _SHARE[precision] * gflop_a_second / _GFLOP_A_TOKEN
+    return [Check("training", "ok", expected(rate, precision, config.training))]
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """Processor time of one core for a product as training has them: what else runs here hardly counts."""
+    import torch
+
+    left, right = torch.ones(256, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        left @ right  # also pays for set-up
+        products, began, until = 0, time.thread_time(), time.perf_counter() + 0.15
+        while time.perf_counter() < until:
+            left @ right
+            products += 1
+        return max(time.thread_time() - began, 1e-6) / max(products, 1)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def expected(tokens_per_s: float, precision: str, wanted: Training) -> str:
+    """What to expect of a run at this rate: a guess, so in round numbers."""
+    rate = max(1, int(float(f"{tokens_per_s:.2g}")))
+    told = f"about {rate} tokens/s in {precision}"
+    tokens, allowed = wanted.max_tokens, wanted.minutes
+    if allowed is not None and (tokens is None or tokens > 60 * allowed * rate):
+        return f"{told}: as many tokens as fit in {allowed:g} minutes (training.minutes)"
+    if tokens is None:
+        return told
+    default = "the default " if tokens == Training().max_tokens else ""
+    minutes = max(1, round(tokens / rate / 60))
+    return f"{told}: {default}{tokens:,} tokens in {minutes} minute{'s' * (minutes > 1)}, then its measures"
 
 
 def _configuration(workspace: Path | None) -> list[Check]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.parts import base_model
 from llm_twin.compose.space import Twinspace
-from llm_twin.compose.taint import taint
+from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.versions import CARD, ModelVersion
+from llm_twin.errors import Tainted
 from llm_twin.workspace import atomic_write
 
 if TYPE_CHECKING:
@@ -24,19 +25,20 @@ def diff_models(space: Twinspace, old: str, new: str) -> Diff:
     return diff(space.registry.manifest(old), space.registry.manifest(new))
 
 
-def export_model(space: Twinspace, name: str, target: Path) -> ModelVersion:
+def export_model(space: Twinspace, name: str, target: Path, allow_tainted: bool = False) -> ModelVersion:
     """Copy a version to a folder, or a zip, in the format of PEFT.
 
-    Raises VersionNotFound, IntegrityError, WorkspaceError where something is at `target` already.
+    Raises VersionNotFound, IntegrityError, WorkspaceError where something is at `target` already, and Tainted
+    where it learnt from a post that was forgotten since, unless that is allowed: then its card says so.
     """
     from llm_twin.registry import exchange
 
-    version = space.registry.get(name)
-    exchange.export(version, target)
+    version, note = _outgoing(space, name, allow_tainted)
+    exchange.export(version, target, note)
     return version
 
 
-def export_merged(space: Twinspace, name: str, target: Path) -> ModelVersion:
+def export_merged(space: Twinspace, name: str, target: Path, allow_tainted: bool = False) -> ModelVersion:
     """Write the base with a version's adapter merged into it to a folder, or a zip, with its tokenizer.
 
     Raises as `export_model`, and MismatchError where the version is for another base.
@@ -45,25 +47,26 @@ def export_merged(space: Twinspace, name: str, target: Path) -> ModelVersion:
     from llm_twin.registry import exchange
     from llm_twin.registry.card import model_card
 
-    version = space.registry.get(name)
+    version, note = _outgoing(space, name, allow_tainted)
     exchange.refuse_existing(target)
     base = base_model(space)
     check_base(version, base)
+    card = model_card(version.manifest, merged=True)
     with exchange.delivery(target) as folder:
         write_merged(base, version.folder, folder)
-        (folder / CARD).write_text(model_card(version.manifest, merged=True), encoding="utf-8")
+        (folder / CARD).write_text(f"{card}\n{note}\n" if note else card, encoding="utf-8")
     return version
 
 
-def export_gguf(space: Twinspace, name: str, target: Path) -> ModelVersion:
+def export_gguf(space: Twinspace, name: str, target: Path, allow_tainted: bool = False) -> ModelVersion:
     """Write the adapter as the GGUF file that llama.cpp loads beside its base.
 
-    Raises as `export_merged`, and EngineError where llama.cpp cannot apply the adapter.
+    Raises as `export_merged`, and EngineError where llama.cpp cannot apply the adapter. It has no card.
     """
     from llm_twin.adapters.gguf_adapter import convert
     from llm_twin.registry import exchange
 
-    version = space.registry.get(name)
+    version, _ = _outgoing(space, name, allow_tainted)
     exchange.refuse_existing(target)
     if version.gguf.is_file():
         atomic_write(target, version.gguf.read_bytes())
@@ -72,6 +75,18 @@ def export_gguf(space: Twinspace, name: str, target: Path) -> ModelVersion:
     check_base(version, base)
     convert(version.folder, base.folder, target)
     return version
+
+
+def _outgoing(space: Twinspace, name: str, allow_tainted: bool) -> tuple[ModelVersion, str]:
+    """A version that may leave, and what its card must say there: elsewhere nothing else tells its taint."""
+    version = space.registry.get(name)
+    posts = space.registry.tainted().get(version.name)
+    if posts and not allow_tainted:
+        raise Tainted(
+            f"{version.name} was not exported: it {why_tainted(posts)}",
+            "Train a clean one: llm-twin train; or copy this one all the same: --allow-tainted",
+        )
+    return version, f"Tainted: it {why_tainted(posts)}." if posts else ""
 
 
 def import_model(space: Twinspace, source: Path) -> ModelVersion:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from llm_twin.compose.embedding import embedder
+from llm_twin.compose.embedding import PACKAGED_EMBEDDER, embedder
 from llm_twin.compose.fit import check_fit
 from llm_twin.compose.parts import drafter, vector_store
 from llm_twin.compose.space import Twinspace
@@ -74,6 +74,12 @@ def build_features(space: Twinspace, progress: Progress | None = None) -> Featur
     _refuse_forgotten(space, version)
     if told := _follow_features(space, version):
         progress.say(told)
+    model = space.config.features.embedder
+    if report.created and model.rpartition("/")[2] != PACKAGED_EMBEDDER:
+        progress.say(
+            f"What retrieval.refuse_below means was fitted for {PACKAGED_EMBEDDER}, not for {model}: "
+            "set it by questions of your own."
+        )
     if report.created and space.config.features.grace_days is not None:
         with suppress(WorkspaceLocked):  # another build has begun; it collects when it ends
             gone = collect_old_features(space).gone
@@ -156,7 +162,7 @@ def collect_old_features(
 ) -> Collected:
     """Delete the feature versions that no model and no reader needs, once their grace is over.
 
-    By default the grace of the configuration; where that is null, none. Raises WorkspaceLocked.
+    By default the grace of the configuration; where that is null, nothing goes. Raises WorkspaceLocked.
     """
     from llm_twin.feature import gc
 
@@ -166,7 +172,7 @@ def collect_old_features(
     ):
         wanted[pair.features] = why
     if grace_days is None:
-        grace_days = space.config.features.grace_days or 0
+        grace_days = space.config.features.grace_days
     return gc.run(space.workspace, vector_store(space), wanted, grace_days, dry_run)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from llm_twin.compose.features import check_features, feature_name, feature_version
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.lineage import own_features, serving_features
-from llm_twin.compose.parts import base_model
+from llm_twin.compose.parts import base_model, by_llama_cpp, convert_adapter
+from llm_twin.compose.preference import PreferenceReport, prefer
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
@@ -22,13 +23,12 @@ from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
 from llm_twin.contracts.versions import (
     ADAPTER,
     ADAPTER_CONFIG,
-    ADAPTER_GGUF,
     BASE,
     CARD,
     FeatureVersion,
     ModelVersion,
 )
-from llm_twin.errors import EngineError, GateRefused, IntegrityError, Tainted, VersionNotFound
+from llm_twin.errors import GateRefused, IntegrityError, Tainted, VersionNotFound
 from llm_twin.registry import Pair
 from llm_twin.workspace import atomic_write, sweep
 
@@ -45,7 +45,10 @@ RUN_FEATURES = "features.txt"  # in the folder of a run: content id of the featu
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What `train` did: the run, the version it became, its scores and whether it went live."""
+    """What `train` did: the run, the version it became, its scores and whether it went live.
+
+    `preference` is None where there was no such step.
+    """
 
     version: str
     features: str
@@ -53,6 +56,7 @@ class TrainReport:
     evaluation: EvaluationReport
     verdict: Verdict
     live: bool
+    preference: PreferenceReport | None = None
 
 
 def train(
@@ -77,7 +81,7 @@ def train(
         version = feature_version(space, training.from_first(lambda: feature_name(space, features)))
         _check_trainable(version)
         base = base_model(space)
-        if _by_llama_cpp(space, base):
+        if by_llama_cpp(space, base):
             check_architecture(base.folder)
         tokenizer = HFChatTokenizer(base.folder)
         parameters = space.config.training.model_dump(mode="json")
@@ -114,11 +118,6 @@ def _check_trainable(version: FeatureVersion) -> None:
     bits.measurable(version, "test")
 
 
-def _by_llama_cpp(space: Twinspace, base: BaseModel) -> bool:
-    """Whether llama.cpp serves this base, and cannot without the adapters as GGUF."""
-    return base.gguf is not None and space.config.generation.engine != "transformers"
-
-
 def _conclude(
     space: Twinspace,
     version: FeatureVersion,
@@ -131,6 +130,10 @@ def _conclude(
     """Measure what was trained, register it, and make it live if the gate agrees."""
     from llm_twin import evaluation
 
+    preference, preferred = None, 0
+    if space.config.training.preference_pairs:
+        run, preference = prefer(space, version, base, tokenizer, precision, run, progress)
+        preferred = preference.pairs if preference.kept else 0
     validation = run.bits_per_byte
     shots = space.config.training.shots
     if shots:
@@ -141,9 +144,9 @@ def _conclude(
         "adapter": _scorer(space, base, adapter=run.adapter_dir),
     }
     scores = evaluation.run(version, scorers, tokenizer, "test", progress)
-    model = _register(space, version, base, run, validation, scores)
+    model = _register(space, version, base, run, preferred, validation, scores)
     verdict = _go_live(space, model, version, "train")
-    return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed)
+    return TrainReport(model.name, version.name, run, scores, verdict, verdict.passed, preference)
 
 
 def _scorer(space: Twinspace, base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = None) -> Scorer:
@@ -185,11 +188,11 @@ def _register(
     version: FeatureVersion,
     base: BaseModel,
     run: TrainingReport,
+    preferred: int,
     validation: Mapping[str, BitsPerByte],
     scores: EvaluationReport,
 ) -> ModelVersion:
     """Convert the adapter for llama.cpp, write its card, and seal it in the registry."""
-    from llm_twin.adapters.gguf_adapter import convert
     from llm_twin.registry.card import model_card
     from llm_twin.registry.commit import commit
     from llm_twin.training import package_versions
@@ -207,6 +210,7 @@ def _register(
         features=PartId(name=version.name, id=version.manifest.content_id),
         posts=tuple(sorted({s.post_id for s in version.samples if s.split == "train"})),
         tokens=run.tokens,
+        preferred=preferred,
         seconds=run.seconds,
         packages=package_versions(),
         scores={
@@ -219,12 +223,7 @@ def _register(
         },
         commit=commit(),
     )
-    if base.gguf is not None:
-        try:
-            convert(run.adapter_dir, base.folder, run.adapter_dir / ADAPTER_GGUF)
-        except EngineError:  # where transformers serves it is for other machines only
-            if _by_llama_cpp(space, base):
-                raise
+    convert_adapter(space, base, run.adapter_dir)
     (run.adapter_dir / CARD).write_text(model_card(manifest), encoding="utf-8")
     model = space.registry.register(run.adapter_dir, manifest)
     taint(space)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.ports import ChatTokenizer, Engine, Reranker, VectorStore
-from llm_twin.contracts.versions import ModelVersion
+from llm_twin.contracts.versions import ADAPTER_GGUF
 from llm_twin.errors import EngineError
 
 if TYPE_CHECKING:
@@ -51,18 +53,38 @@ def base_model(space: Twinspace) -> BaseModel:
     return resolve_base(space.config.base.id, space.config.base.gguf)
 
 
+def by_llama_cpp(space: Twinspace, base: BaseModel) -> bool:
+    """Whether llama.cpp serves this base, and cannot without the adapters as GGUF."""
+    return base.gguf is not None and space.config.generation.engine != "transformers"
+
+
+def convert_adapter(space: Twinspace, base: BaseModel, folder: Path) -> None:
+    """Put beside an adapter in PEFT format the one that llama.cpp loads, where it could serve this base.
+
+    Raises EngineError where it would have to serve it and the adapter cannot be converted.
+    """
+    from llm_twin.adapters.gguf_adapter import convert
+
+    if base.gguf is None:
+        return
+    try:
+        convert(folder, base.folder, folder / ADAPTER_GGUF)
+    except EngineError:  # where transformers serves it is for other machines only
+        if by_llama_cpp(space, base):
+            raise
+
+
 def engine(
-    space: Twinspace, base: BaseModel, adapters: dict[str, ModelVersion], tokenizer: ChatTokenizer
+    space: Twinspace, base: BaseModel, adapters: Mapping[str, Path], tokenizer: ChatTokenizer
 ) -> Engine:
-    """Start the configured engine with these adapters beside the base. Raises EngineError."""
+    """Start the configured engine with the adapters of these folders beside the base. Raises EngineError."""
     wanted = space.config.generation.engine
     if wanted == "auto":
         wanted = "llama.cpp" if base.gguf is not None else "transformers"
     if wanted == "transformers":
         from llm_twin.adapters.transformers_engine import TransformersEngine
 
-        folders = {name: model.folder for name, model in adapters.items()}
-        return TransformersEngine(base, folders, tokenizer, space.config.generation.context)
+        return TransformersEngine(base, adapters, tokenizer, space.config.generation.context)
     from llm_twin.adapters.llama_cpp import LlamaCppEngine
 
     if base.gguf is None:
@@ -70,7 +92,7 @@ def engine(
             f"llama.cpp needs a GGUF of the base {base.name!r} and none is configured",
             "Set base.gguf to its path, or generation.engine to transformers",
         )
-    ggufs = {name: model.gguf for name, model in adapters.items()}
+    ggufs = {name: folder / ADAPTER_GGUF for name, folder in adapters.items()}
     return LlamaCppEngine(base.gguf, ggufs, context=space.config.generation.context)
 
 

@@ -12,7 +12,7 @@ from llm_twin.compose.parts import base_model, engine, reranker, vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import refuse_tainted
 from llm_twin.config import Config
-from llm_twin.contracts.ports import ChatTokenizer, Engine, VectorIndex
+from llm_twin.contracts.ports import ChatTokenizer, Engine, Progress, Silent, VectorIndex
 from llm_twin.contracts.versions import BASE, FeatureVersion
 
 if TYPE_CHECKING:
@@ -44,14 +44,22 @@ class Session:
 
 
 def open_session(
-    space: Twinspace, models: Sequence[str], features: FeatureVersion, allow_tainted: bool = False
+    space: Twinspace,
+    models: Sequence[str],
+    features: FeatureVersion,
+    allow_tainted: bool = False,
+    progress: Progress | None = None,
 ) -> Session:
     """Start serving: models are version names or "base" (which is always there).
 
-    Raises MismatchError where a model or the embedder does not fit the features, Tainted.
+    `progress` is told what has to be prepared first. Raises MismatchError where a model or the embedder does
+    not fit the features, Tainted.
     """
-    from llm_twin.adapters.base_model import HFChatTokenizer
+    from llm_twin.adapters.base_model import HFChatTokenizer, is_prepared
 
+    progress = progress or Silent()
+    if not is_prepared(space.config.base.id):
+        progress.say("Preparing the base model, once on this machine: about 20 s.")
     base = base_model(space)
     adapters = {}
     for name in models:
@@ -61,19 +69,24 @@ def open_session(
             model = space.registry.get(name)
             check_fit(model, features)
             check_base(model, base)
-            adapters[name] = model
+            adapters[name] = model.folder
     tokenizer = HFChatTokenizer(base.folder)
-    index, retriever = open_retriever(space, features)
+    index, retriever = open_retriever(space, features, progress)
     return Session(
         space.config, features, retriever, tokenizer, engine(space, base, adapters, tokenizer), index
     )
 
 
-def open_retriever(space: Twinspace, features: FeatureVersion) -> tuple[VectorIndex, Retriever]:
+def open_retriever(
+    space: Twinspace, features: FeatureVersion, progress: Progress | None = None
+) -> tuple[VectorIndex, Retriever]:
     """Retrieval alone over one feature version; the index is rebuilt from the version where it is missing."""
     from llm_twin.feature.index import open_index
     from llm_twin.inference.retrieve import Retriever
 
-    index = open_index(features, vector_store(space), space.workspace)
+    store, progress = vector_store(space), progress or Silent()
+    if not store.has(features.name, features.manifest.content_id):
+        progress.say(f"The index of {features.name} is missing and made again.")
+    index = open_index(features, store, space.workspace, progress)
     made_by = embedder(space, features.manifest.embedder)
     return index, Retriever(features, index, made_by, space.config.retrieval, reranker(space))

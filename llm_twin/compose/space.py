@@ -46,13 +46,14 @@ def open_workspace(
 def init(folder: Path, author: str | None = None, minutes: int | None = None) -> Workspace:
     """Make a workspace with a commented twin.yaml; `minutes` bounds each training in it.
 
-    Raises WorkspaceError where there is one already.
+    Raises WorkspaceError where there is one already, ConfigError for a name that cannot be one.
     """
     target = folder / "twin.yaml"
     if target.exists():
         raise WorkspaceError(f"{folder} is a workspace already ({target} exists)", "Choose another folder")
     text = files("llm_twin").joinpath("twin.yaml").read_text(encoding="utf-8")
     if author:
+        configuration.load(overrides=[f"author.name={json.dumps(author)}"])  # whether it can be one
         text = text.replace("name: the author", f"name: {json.dumps(author, ensure_ascii=False)}")
     if minutes:
         text = text.replace("# minutes: 20  ", f"minutes: {minutes:<6}")

@@ -98,6 +98,9 @@ class Tombstone(Record):
 class ModelManifest(Manifest):
     """Seal of a model version. `posts` were trained on; `scores` are of held-out posts, by split.
 
+    `preferred` is how many own drafts the author's paragraphs were preferred to, after fine-tuning; not
+    written where there was no such step, so that versions of before it keep their id.
+
     What says nothing of the content has no part in its id, and is empty in manifests of older programs:
     `scored_on` is the hash of the posts, with their revisions, that the scores of a split were measured on;
     `commit` is that of the program's checkout, if it ran from one.
@@ -107,6 +110,7 @@ class ModelManifest(Manifest):
     features: PartId
     posts: tuple[str, ...]
     tokens: int
+    preferred: int = Field(0, exclude_if=lambda pairs: pairs == 0)
     seconds: float
     packages: dict[str, str]
     scores: dict[str, Any]

@@ -125,7 +125,7 @@ def word_count(text: str) -> int:
 
 _ITEM = re.compile(r"^\s*([-*+]|\d{1,9}[.)])\s")
 # A backslash after a blank goes on a line of a shell or of C, which stands in prose where it lost its fence.
-_HARD_BREAK = re.compile(r"(?: {2,}|(?<![\\\s])\\)$")
+_HARD_BREAK = re.compile(r"(?:(?<! ) {2,}|(?<![\\\s])\\)$")
 # Kana, Han and their punctuation: a line that ends between two of them ends within a sentence without blanks.
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]")
 

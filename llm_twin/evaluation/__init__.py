@@ -2,6 +2,7 @@
 
 from llm_twin.evaluation import gate
 from llm_twin.evaluation.few_shot import FEW_SHOT, examples
+from llm_twin.evaluation.likeness import Likeness, likeness
 from llm_twin.evaluation.scoreboard import EvaluationReport, Gain, run
 
-__all__ = ["FEW_SHOT", "EvaluationReport", "Gain", "examples", "gate", "run"]
+__all__ = ["FEW_SHOT", "EvaluationReport", "Gain", "Likeness", "examples", "gate", "likeness", "run"]

@@ -21,8 +21,9 @@ from llm_twin.feature.near import NEAR, alike, recurring, words
 _FIRST, _LAST = 2, 3  # blocks from either end that count as the edge
 _LEAST_WORDS = 3
 _KINDS: frozenset[BlockKind] = frozenset({"paragraph", "list", "quote", "html"})
-_LINK = re.compile(r"\]\([^)\s]+[^)]*\)|\]\[[^\]]*\]|<?https?://|href=|<?mailto:|\b[\w.+-]+@[\w-]+\.\w+")
-_TARGET = re.compile(r"(?<=\])\([^)]*\)|(?<=\])\[[^\]]*\]|https?://\S+|<[^>]*>")
+# Of a link no more is read than tells it, and none reaches over the next: what never closes costs no time.
+_LINK = re.compile(r"\]\([^)\s]|\]\[[^\]]*\]|<?https?://|href=|<?mailto:|\w[.+-]*@[\w-]+\.\w+")
+_TARGET = re.compile(r"(?<=\])\((?:[^)\]]|\](?!\())*+\)|(?<=\])\[[^\]]*\]|https?://\S+|<[^<>]*>")
 # What differs from one such note to the next: a date, a place in a series. Other numbers are a post's own.
 _DATE = re.compile(r"\b(?:\d\d?[-/.]){0,2}(?:19|20)\d\d(?:[-/.]\d\d?){0,2}\b")
 _PLACE = re.compile(r"(\b(?:part|no\.?|number|issue|episode|chapter|volume)\s+|#)\d+", re.IGNORECASE)

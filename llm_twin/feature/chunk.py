@@ -143,7 +143,7 @@ def _pack(units: Iterable[_Unit], limit: int) -> list[list[_Unit]]:
 def heading_text(block: str) -> str:
     """The words of a Markdown heading, in either style, on one line."""
     lines = [line for line in block.splitlines() if not re.fullmatch(r"\s*(=+|-+)\s*", line)]
-    return " ".join(re.sub(r"^\s*#+\s*|\s+#+\s*$", "", " ".join(lines)).split())
+    return re.sub(r"^#+\s*|\s+#+$", "", " ".join(" ".join(lines).split()))
 
 
 def _context(post: Post, path: tuple[str, ...], count: Count, limit: int) -> str:

@@ -13,7 +13,7 @@ import unicodedata
 from llm_twin.contracts.records import Post
 
 _LINE_END = re.compile(r"\r\n?")
-_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.MULTILINE)
 _HARD_BREAK = re.compile(r"(?<=\S)[ \t]* {2}\n(?=[ \t]*\S)")
 _MARK = "\x00"  # stands for a hard break while trailing blanks go; Markdown itself forbids the character
 

@@ -37,17 +37,20 @@ def run(
     workspace: Workspace,
     store: VectorStore,
     wanted: Mapping[str, str],
-    grace_days: float,
+    grace_days: float | None,
     dry_run: bool = False,
 ) -> Collected:
     """Collect what nothing needs; `wanted` names versions that must stay, each with the reason.
+
+    Where `grace_days` is None every version stays.
 
     Interrupted or killed, it leaves no version half deleted, and the next run ends what it began. Raises
     WorkspaceLocked while a version is being built.
     """
     with workspace.lock("features"):
         versions = list_versions(workspace.features)
-        kept = dict(_needed(versions, wanted, timedelta(days=grace_days)))
+        grace = None if grace_days is None else timedelta(days=grace_days)
+        kept = dict(_needed(versions, wanted, grace))
         gone, freed = [], 0.0
         for manifest in (m for m in versions if m.version not in kept):
             size = _size_mb(workspace.features / manifest.version)
@@ -84,7 +87,7 @@ def remove(
 
 
 def _needed(
-    versions: Sequence[FeatureManifest], wanted: Mapping[str, str], grace: timedelta
+    versions: Sequence[FeatureManifest], wanted: Mapping[str, str], grace: timedelta | None
 ) -> Iterator[tuple[str, str]]:
     now = datetime.now(UTC)
     for manifest, successor in zip_longest(versions, versions[1:]):
@@ -92,6 +95,8 @@ def _needed(
             yield manifest.version, wanted[manifest.version]
         elif successor is None:
             yield manifest.version, "the newest"
+        elif grace is None:
+            yield manifest.version, "features.grace_days is null; --older-than DAYS collects all the same"
         elif now < (until := datetime.fromisoformat(successor.created_at) + grace):
             yield manifest.version, f"kept until {until:%Y-%m-%d}"
 

@@ -57,10 +57,12 @@ dozen half third quarter twice
 """
 _NUMERALS = frozenset(_NUMERAL.split())
 _JOINERS = frozenset({"of", "the", "de", "van", "von", "and", "&"})  # inside a name, between capitals
-_IMAGE = re.compile(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?")
-_LINK = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])")
-_TAG = re.compile(r"<[^>\s][^>]*>")
-_CODE = re.compile(r"(`+)(.+?)\1")
+# No text or address of a link, and no tag, reaches over the next: what never closes costs no time.
+_TARGET = r"(?:\((?:[^)\]]|\](?!\())*+\)|\[[^\]]*\])"
+_IMAGE = re.compile(rf"!\[[^\[\]]*\]{_TARGET}?")
+_LINK = re.compile(rf"\[([^\[\]]+)\]{_TARGET}")
+_TAG = re.compile(r"<[^<>\s][^<>]*>")
+_CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _EMPHASIS = re.compile(r"(?<!\w)[*_]{1,3}(?=\S)|(?<=\S)[*_]{1,3}(?!\w)")
 _BREAK = re.compile(r"\s+|[—–]+|--+|\.\.\.|…")
 _EDGE = "\"'“”‘’()[]{}<>,.;:!?*|\\"

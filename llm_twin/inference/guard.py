@@ -66,6 +66,14 @@ def holds(authorization: str, key: str) -> bool:
     return secrets.compare_digest(sent, key.encode())
 
 
+def _authority(origin: str) -> str:
+    """The part of an origin that names a machine; "" where there is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
@@ -113,7 +121,7 @@ class Guard:
                 f"Host {host!r} is not this server's name; use localhost or set serve.host.",
                 "host_refused",
             )
-        if origin is not None and not allowed(urlsplit(origin).netloc, self._hosts):
+        if origin is not None and not allowed(_authority(origin), self._hosts):
             return 403, f"Origin {origin!r} may not use this server.", "origin_refused"
         if self._key is not None and not holds(headers.get("authorization", ""), self._key):
             return 401, "Send the key as 'Authorization: Bearer KEY', or as a password.", "invalid_api_key"

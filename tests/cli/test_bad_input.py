@@ -235,5 +235,5 @@ def test_ctrl_c_while_training_keeps_the_work_and_resume_goes_on(trained: Path) 
     assert "Traceback" not in stderr
     assert llm_twin(trained, "models", "show", "v2").returncode == 1, "no half-made version is seen"
     done = llm_twin(trained, "train", "--resume", *short)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 3), done.stderr  # whether it beats v1 is another matter
     assert llm_twin(trained, "models", "show", "v2").returncode == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.front_door import told
+from tests.compose.tiny import OVERRIDES, make_base, make_workspace
+from tests.front_door import llm_twin, told
 
 POST = """---
 title: Gate {n}
@@ -30,3 +31,13 @@ def test_what_is_private_is_named_and_masked(tmp_path: Path) -> None:
     assert not [path for path in made if "lockmail" in path.read_text(encoding="utf-8")]
     bare = told(tmp_path, "features", "build", "--set", "features.mask=false")
     assert "samples, 4 e-mail addresses and 4 phone numbers not masked, " in bare
+
+
+def test_a_version_that_the_gate_refuses_is_kept_and_told_by_the_exit_code(tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path / "twin", make_base(tmp_path / "base"))
+    idle = (*OVERRIDES, "training.max_tokens=300", "training.shots=0", "training.learning_rate=1e-30")
+    done = llm_twin(folder, "train", *(word for setting in idle for word in ("--set", setting)))
+    assert done.returncode == 3, done.stderr
+    assert "Not live: " in done.stdout
+    assert "v1" in told(folder, "models", "list")
+    assert json.loads(told(folder, "models", "list", "--json"))["live"] is None

@@ -80,6 +80,21 @@ def test_what_is_exported_is_imported_into_another_workspace(folder: Path, tmp_p
     assert "nothing says on which posts, prompt and base it was trained" in done.stderr
 
 
+def test_a_tainted_version_is_exported_only_where_that_is_allowed(folder: Path) -> None:
+    compose.open_workspace(folder).registry.taint("v2", ["p3"])
+    done = llm_twin(folder, "models", "export", "v2", "out")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        3,
+        [
+            "llm-twin: v2 was not exported: it was trained on post p3, which was forgotten since. Train a "
+            "clean one: llm-twin train; or copy this one all the same: --allow-tainted."
+        ],
+    )
+    assert not (folder / "out").exists()
+    told(folder, "models", "export", "v2", "out", "--allow-tainted")
+    assert "Tainted: it was trained on post p3" in (folder / "out" / "README.md").read_text()
+
+
 def test_gc(folder: Path, tmp_path: Path) -> None:
     compose.open_workspace(folder).registry.register(lora(tmp_path / "three", 3.0), manifest())
     assert "v2  stays: kept until 20" in told(folder, "models", "gc")

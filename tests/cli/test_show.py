@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 
 import pytest
 
+from llm_twin.cli import show
 from llm_twin.cli.show import Lines, wrapped
+from llm_twin.contracts.records import Hit
 
 
 def test_in_a_file_a_long_stage_tells_now_and_then_where_it_stands() -> None:
@@ -74,3 +78,38 @@ def test_a_stream_is_wrapped_between_words_whatever_its_pieces(size: int) -> Non
 
 def test_wide_characters_take_two_columns() -> None:
     assert "".join(wrapped(["語語 語語"], 8)) == "語語\n語語"
+
+
+HOSTILE = "a\x1b[31mred\x07 \x9b2J b\x7f\u202eevil\u2066 \u2069 \r over\n\ttab – é"
+HARMLESS = "a�[31mred� �2J b��evil� �   over\n\ttab – é"
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show.plain(HOSTILE) == HARMLESS
+    show.result({}, False, HOSTILE)
+    show.stream([*HOSTILE, "\n"])
+    Lines(sys.stderr).say(HOSTILE)
+    show.table(("title",), [(HOSTILE.replace("\n", " "),)])
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{HARMLESS}\n{HARMLESS}\n")
+    assert err == f"{HARMLESS}\n"
+    assert out == show.plain(out)
+
+
+def test_in_an_excerpt_the_words_of_the_query_alone_are_bold() -> None:
+    text = f"{HOSTILE} the kettle\x07 leaks"
+    at = text.index("kettle")
+    found = {"post_id": "p", "url": "u", "title": "t", "published_at": None, "chunk_id": "p:0", "text": text}
+    where = {"start": 0, "end": len(text), "score": 1.0, "cosine": 1.0, "matches": [(at, at + 6)]}
+    shown = show.excerpt(Hit.model_validate(found | where), "1. ")
+    assert shown.plain == f"1. {HARMLESS} the kettle� leaks".replace("\n", " ")
+    [bold] = shown.spans
+    assert shown.plain[bold.start : bold.end] == "kettle"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_json_is_exact_whatever_the_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors="replace"))
+    show.result({"title": HOSTILE}, True)
+    assert json.loads(written.getvalue().decode(encoding)) == {"title": HOSTILE}

@@ -82,3 +82,11 @@ def test_the_grace_is_that_of_the_configuration(space: compose.Twinspace) -> Non
     assert compose.collect_old_features(space).gone == ()
     none = compose.open_workspace(space.workspace.root, ["features.grace_days=0"])
     assert compose.collect_old_features(none).gone == ("F0001", "F0002", "F0003", "F0004")
+
+
+def test_where_the_grace_is_null_nothing_goes_unless_asked(space: compose.Twinspace) -> None:
+    never = compose.open_workspace(space.workspace.root, ["features.grace_days=null"])
+    found = compose.collect_old_features(never)
+    assert found.gone == ()
+    assert found.kept["F0001"].startswith("features.grace_days is null; --older-than DAYS")
+    assert compose.collect_old_features(never, grace_days=0, dry_run=True).gone

@@ -13,7 +13,7 @@ from llm_twin.adapters.base_model import HFChatTokenizer, load_model
 from llm_twin.compose.taint import learnt_from
 from llm_twin.contracts.records import Message
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import IntegrityError, MismatchError, VersionNotFound
+from llm_twin.errors import IntegrityError, MismatchError, Tainted, VersionNotFound
 from llm_twin.registry import Pair
 from tests.compose.tiny import make_base, make_workspace, open_tiny
 from tests.registry.made import manifest
@@ -95,6 +95,28 @@ def test_an_adapter_without_a_gguf_is_converted(space: compose.Twinspace, tmp_pa
     compose.export_gguf(space, "v1", tmp_path / "v1.gguf")
     names = {tensor.name for tensor in gguf.GGUFReader(tmp_path / "v1.gguf").tensors}
     assert "blk.0.attn_q.weight.lora_a" in names
+
+
+def test_a_tainted_version_leaves_only_where_that_is_allowed_and_its_card_says_so(
+    space: compose.Twinspace, tmp_path: Path
+) -> None:
+    tainted = compose.open_workspace(Path(shutil.copytree(space.workspace.root, tmp_path / "twin")))
+    tainted.registry.taint("v1", ["p1"])
+    writers = (compose.export_model, compose.export_merged, compose.export_gguf)
+    for write in writers:
+        with pytest.raises(
+            Tainted, match=r"v1 was not exported: it was trained on post p1, .*--allow-tainted"
+        ):
+            write(tainted, "v1", tmp_path / write.__name__)
+        assert not (tmp_path / write.__name__).exists()
+        write(tainted, "v1", tmp_path / write.__name__, allow_tainted=True)
+    note = "Tainted: it was trained on post p1, which was forgotten since.\n"
+    for name in ("export_model", "export_merged"):
+        assert (tmp_path / name / "README.md").read_text(encoding="utf-8").endswith(f".\n\n{note}")
+    compose.init(tmp_path / "other")
+    taken = compose.import_model(compose.open_workspace(tmp_path / "other"), tmp_path / "export_model")
+    assert (taken.folder / "README.md").read_text(encoding="utf-8").endswith(note)
+    assert taken.manifest.content_id != tainted.registry.manifest("v1").content_id
 
 
 def test_an_imported_version_goes_live_with_the_features_that_fit_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from llm_twin import Twin, compose
 from llm_twin.compose import Twinspace
+from llm_twin.compose.lineage import own_features
 from llm_twin.compose.taint import taint
 from llm_twin.contracts.bits import BitsPerByte, PostBits
 from llm_twin.contracts.manifests import MANIFEST, PartId
@@ -143,6 +145,22 @@ def test_lineage_still_resolves_and_says_why(forgotten: tuple[Twinspace, compose
     ]
     with pytest.raises(VersionNotFound, match=r"F0001 is gone since .*a post was forgotten"):
         compose.feature_version(space, "F0001")
+    v1 = space.registry.get("v1")
+    assert re.fullmatch(
+        r"F0002, gone since 20\d\d-\d\d-\d\d \(a post was forgotten\)",
+        compose.trace_features(space, v1.manifest),
+    )
+    with pytest.raises(VersionNotFound, match=r"v1, F0002 \(.*\), are gone since .*\. Train a version on"):
+        own_features(space, v1)
+
+
+def test_the_other_posts_of_a_model_are_still_known_by_title(
+    forgotten: tuple[Twinspace, compose.ForgetReport], furnished: Twinspace, post: Post
+) -> None:
+    space, _ = forgotten
+    before, after = (compose.titles_of(s, s.registry.manifest("v1")) for s in (furnished, space))
+    assert before.pop(post.id) == post.title
+    assert after == before
 
 
 def test_successor_embeds_nothing_anew_and_keeps_the_vectors_of_the_rest(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -115,3 +116,17 @@ def test_the_sample_author_loses_nothing(author: list[Post]) -> None:
 
 def test_no_posts() -> None:
     assert remove([]) == ([], [])
+
+
+def test_what_never_closes_costs_no_time(post: Make) -> None:
+    opened = ["[a](", "](x", "][", "a-", "<", "![x](data:image/png;base64,AAAA "]
+    started = time.perf_counter()
+    for text in opened:
+        remove([post(n, text * (20_000 // len(text))) for n in range(3)])
+    assert time.perf_counter() - started < 10, "a single one of them took a minute"
+
+
+@pytest.mark.parametrize("link", ["[here](https://a.example/x_(y))", "[a]: [b][c]", "<nan@lock.example>"])
+def test_links_of_every_form_point_elsewhere(post: Make, link: str) -> None:
+    posts = [ended(post, n, f"There is another place {link}") for n in range(4)]
+    assert len(remove(posts)[1]) == 1

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
 from llm_twin.contracts.prose import blocks, join
 from llm_twin.contracts.records import Post
-from llm_twin.feature.notes import MAX_COPIED, copied_run, notes, plain, spaced, wordy
+from llm_twin.feature.notes import MAX_COPIED, copied_run, facts, notes, plain, spaced, wordy
 
 PARAGRAPH = (
     "On 9,870 lines it found 212 leaps. I went through them by hand, over four evenings and a bowl of "
@@ -133,3 +134,24 @@ def test_wordy() -> None:
     assert wordy("आज सुबह मैं बहुत जल्दी उठ गया क्योंकि मौसम अच्छा था।"), "vowel signs belong to words"
     assert wordy("আজ সকালে আমি খুব তাড়াতাড়ি উঠেছিলাম।")
     assert not wordy('if (x[i] != "\\0") { y += 0x3f; }')
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("See [the `a``b` file](https://x.example/a_(b)) now", "See the  ;  file) now"),
+        ("`` ` `` and ```x``", " ;  and ```x``"),
+        ("[see [1](/n)", "[see 1"),
+        ("![a picture](x.png)1 < 2 <br> 3", " 1 < 2   3"),
+    ],
+)
+def test_marks_go_and_words_stay(text: str, bare: str) -> None:
+    assert plain(text) == bare
+
+
+def test_what_never_closes_costs_no_time() -> None:
+    started = time.perf_counter()
+    for text in ["[", "[[", "![", "[a", "[a](", "![](", "<", "`", "`` `"]:
+        plain(text * (40_000 // len(text)))
+    facts(" ".join("`" * n for n in range(1, 280)))
+    assert time.perf_counter() - started < 5, "a single one of them took ten seconds"

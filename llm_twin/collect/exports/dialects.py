@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,20 @@ from llm_twin.collect.pages.markdown import from_html
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
 
+# What opens is read to where the same opens anew (its `(?!...)`), never over it to the end: text in which
+# nothing closes takes no more time than other text.
 _CODE_TAG = re.compile(
-    r"\{(?:%|\{<)-?\s*highlight\s+(?P<language>[\w+#-]+)?.*?-?(?:%|>\})\}\n?(?P<code>.*?)"
+    r"\{(?:%|\{<)-?\s*highlight\s++(?P<language>[\w+#-]++)?+"
+    r"(?>(?:(?!\{(?:%|\{<)-?\s*highlight).)*?-?(?:%|>\})\})\n?"
+    r"(?P<code>(?:(?!\{(?:%|\{<)-?\s*highlight).)*?)"
     r"\{(?:%|\{<)-?\s*(?:end|/\s*)highlight\s*-?(?:%|>\})\}",
     re.DOTALL,
 )
 _CODE = (
     r"(?P<code>^[ ]{0,3}(?P<fence>`{3,}|~{3,}).*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`))"
+    r"|(?<!`)(?P<tick>`+)(?!`).{1,10000}?(?<!`)(?P=tick)(?!`))"
 )
 _INDENTED = re.compile(r"^[ >]*(?:[ ]{4}|\t)", re.MULTILINE)
 _EXTENSIONS = re.compile(
@@ -34,26 +39,31 @@ _EXTENSIONS = re.compile(
     + "|"
     + "|".join(
         (
-            r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}",
-            r"\{%.*?%\}",  # Liquid
-            r"\{\{[<%].*?[%>]\}\}",  # Hugo
-            r"\{\{-?\s*[\w.]+(?:\s*\|[^{}\n]*)?\s*-?\}\}",  # a variable of either
-            r"\{\{-?\s*(?P<quote>[\"'])(?P<literal>[^\"'{}\n]*)(?P=quote)(?:\s*\|[^{}\n]*)?\s*-?\}\}",
+            r"\{%-?\s*comment\s*-?%\}(?:(?!\{%-?\s*comment).)*?\{%-?\s*endcomment\s*-?%\}",
+            r"\{%(?:(?!\{%).)*?%\}",  # Liquid
+            r"\{\{[<%](?:(?!\{\{[<%]).)*?[%>]\}\}",  # Hugo
+            r"\{\{-?\s*[\w.]+(?:\s*\|[^{}\n]*+)?\s*-?\}\}",  # a variable of either
+            r"\{\{-?\s*(?P<quote>[\"'])(?P<literal>[^\"'{}\n]*)(?P=quote)(?:\s*\|[^{}\n]*+)?\s*-?\}\}",
             r"^[ ]{0,3}\{:[^},\n]*\}[ \t]*$|(?<=[)\]])\{:[\w -]+\}",  # kramdown: of a block, of a link
-            r"\{:[ ]*(?:[.#][A-Za-z_]|[:/]|[\w-]+=)[^}\n]*\}",  # not Elixir's {:ok, x} or Python's {:.2f}
+            # Not Elixir's {:ok, x} or Python's {:.2f}.
+            r"\{:[ ]*(?:[.#][A-Za-z_]|[:/]|[\w-]+=)(?:(?!\{:)[^}\n])*\}",
             r"^[ ]{0,3}%%.*?%%",  # Obsidian: a comment, of whole paragraphs where it begins a line
             r"(?<!\d)%%(?:(?!\n[ \t]*\n).)*?%%",
-            r"!\[\[[^\]\n]*\]\]",  # an embedded note or image
-            r"\[\[(?:[^\]|\n]*\|)?(?P<shown>[^\]|\n]+)\]\]",  # a link, shown by its alias
+            r"!\[\[(?:(?!\[\[)[^\]\n])*\]\]",  # an embedded note or image
+            # A link, shown by its alias.
+            r"\[\[(?:(?:(?!\[\[)[^\]|\n])*\|)?(?P<shown>(?:(?!\[\[)[^\]|\n])+)\]\]",
             r"(?<=\S)[ ]\^[\w-]+[ \t]*$",  # the id of a block
         )
     ),
     re.DOTALL | re.MULTILINE,
 )
 
+# Characters that the parser may read again, all "[" of a paragraph together: it looks for the end of each.
+_MOST_READ = 5_000_000
+
 # Modules stand between blank lines, and no paragraph of MDX may begin as they do.
 _SCRIPTS = re.compile(
-    _CODE + r"|(?:\A\s*|(?<=\n\n))(?:import|export)[ ](?:[^\n]|\n(?!\n))*|\{/\*.*?\*/\}",
+    _CODE + r"|(?:\A\s*|(?<=\n\n))(?:import|export)[ ](?:[^\n]|\n(?!\n))*|\{/\*(?:(?!\{/\*).)*?\*/\}",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -102,11 +112,27 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.use(footnote_plugin).use(deflist_plugin)
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    parser.inline.ruler.before("escape", "crowded", _in_crowd)
     # Notes follow the text as they do on a page, without a rule of their own.
     parser.add_render_rule("footnote_block_open", lambda *_: "<section><ol>")
     for rule, mark in {"math_inline": "$", "math_inline_double": "$$", "math_block": "$$"}.items():
         parser.add_render_rule(rule, _maths(mark))
     return parser
+
+
+def _in_crowd(state: StateInline, silent: bool) -> bool:
+    """Takes a "[" as text where there are more of them than prose has: to tell links would take hours."""
+    if state.src[state.pos] not in "[!^" or not _is_crowd(state.src):
+        return False
+    if not silent:
+        state.pending += state.src[state.pos]
+    state.pos += 1
+    return True
+
+
+@lru_cache(maxsize=1)
+def _is_crowd(paragraph: str) -> bool:
+    return paragraph.count("[") * len(paragraph) > _MOST_READ
 
 
 def _maths(mark: str) -> Any:

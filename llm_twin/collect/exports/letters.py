@@ -50,7 +50,8 @@ _LINE_WORDS = 8  # of a line such as "View this letter in your browser"
 _FOOTER_WORDS = 60  # of a paragraph that says why a letter was received
 _AT_THE_ENDS = (3, 8)  # blocks at the start and at the end among which the service's stand
 _ADDRESS = re.compile(
-    r"[ \t]*(?:\[(?:image|cid):[^\]\n]*\]|\[\s*https?://[^\s\]]+\s*\]|\(\s*https?://[^\s)]+\s*\)|<\s*https?://[^\s>]+\s*>)"
+    r"(?<![ \t])[ \t]*"
+    r"(?:\[(?:image|cid):[^\]\n]*\]|\[\s*https?://[^\s\]]+\s*\]|\(\s*https?://[^\s)]+\s*\)|<\s*https?://[^\s>]+\s*>)"
 )
 _ATTRIBUTION = re.compile(r"^On [^\n]{5,200}\n?[^\n]{0,100}wrote:[ \t]*$", re.MULTILINE)
 _ORIGINAL = re.compile(

@@ -34,14 +34,14 @@ _FROM_LINE = re.compile(rb"^From \S+ [^\r\n]{0,60}\d\d:\d\d[^\r\n]{0,40}\d{4}[^\
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _LIST_HEADERS = ("list-id", "list-unsubscribe", "list-post")
-_ANSWER = re.compile(r"^\s*(?:re|fwd?|aw|wg|sv|tr|rv)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_ANSWER = re.compile(r"^\s*(?:re|fwd?|aw|wg|sv|tr|rv)\s*(?:\[\d+\]\s*)?:", re.IGNORECASE)
 _RECEIVERS = ("to", "cc", "bcc")
 _UNDISCLOSED = re.compile(r"undisclosed|recipients?:\s*;", re.IGNORECASE)
 # Wherever it stands: a header that is broken names its receivers all the same.
-_MAILBOX = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
+_MAILBOX = re.compile(r"(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 _URL = re.compile(r"<?\s*(https?://[^\s<>,]+)")
 # Substack's List-Post is the letter on the web; that of others is one address for a whole list.
-_SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*>?\s*$")
+_SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*+>?\s*$")
 
 Headers = dict[str, str]
 

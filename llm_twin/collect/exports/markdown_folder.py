@@ -35,6 +35,8 @@ _CONFIGURATIONS = frozenset(
 )
 _NAMED = re.compile(r"^(\d{4})-(\d{1,2})-(\d{1,2})[-_ ]?(.*)$")
 _MAX_BYTES = 5_000_000  # a longer file is no post
+_MAX_FRONT = 100_000  # characters; a file of YAML is no post either, and takes minutes to read
+_MAX_TAGS = 1000
 _DRAFTS = frozenset({"_drafts", "drafts"})
 _PARTS = frozenset({"layouts", "archetypes", "themes", "templates", "partials", "shortcodes", "vendor"})
 _DOCUMENTS = frozenset(
@@ -44,6 +46,18 @@ _DOCUMENTS = frozenset(
         "pull_request_template issue_template agents claude summary"
     )
 )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which "<<" is a key like any other: mappings that merge in others write out to gigabytes."""
+
+    yaml_constructors = {  # noqa: RUF012
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:merge": yaml.SafeLoader.construct_yaml_str,
+    }
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        pass
 
 
 def read(archive: Archive) -> Export | None:
@@ -118,7 +132,7 @@ def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item 
         return None
     if reason := _unpublished(front):
         # A canonical address may be that of a public post, which a draft of a copy takes nothing back of.
-        own = (urls.clean(str(front.get(key) or "")) for key in ("url", "permalink"))
+        own = (urls.clean(_scalar(front.get(key))) for key in ("url", "permalink"))
         return Rejected(next(filter(None, own), address), reason)
     if path.suffix.lower() == ".mdx":
         body = without_scripts(body)
@@ -139,7 +153,7 @@ def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item 
 def _address(front: dict[str, Any], seen: set[str]) -> str | None:
     """Where a post is on the web; an address that an earlier file has is no address of this one."""
     for key in ("url", "permalink", "canonical_url"):
-        url = urls.clean(str(front.get(key) or ""))
+        url = urls.clean(_scalar(front.get(key)))
         if url and (identity := urls.canonical(url)) not in seen:
             seen.add(identity)
             return url
@@ -147,7 +161,7 @@ def _address(front: dict[str, Any], seen: set[str]) -> str | None:
 
 
 def _unpublished(front: dict[str, Any]) -> str | None:
-    if front.get("draft") is True or front.get("published") is False or str(front.get("status")) == "draft":
+    if front.get("draft") is True or front.get("published") is False or front.get("status") == "draft":
         return "draft"
     return "private" if front.get("private") is True or front.get("publish") is False else None
 
@@ -157,8 +171,10 @@ def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
     found = _FRONT.match(text)
     if not found:
         return _json_front_matter(text) or ({}, text)
+    if len(found[2]) > _MAX_FRONT:
+        return None, text
     try:
-        front = yaml.safe_load(found[2]) if found[1] == "---" else tomllib.loads(found[2])
+        front = yaml.load(found[2], _Loader) if found[1] == "---" else tomllib.loads(found[2])
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
         return None, text
     front = front or {}
@@ -179,8 +195,8 @@ def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
 
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:
     """The title, and the body without a first heading that only repeats it."""
-    heading = re.match(r"#[ \t]+(.+?)[ \t#]*(?:\n+|\Z)", body)
-    named = str(front["title"]).strip() if isinstance(front.get("title"), str | int | date) else ""
+    heading = re.match(r"#[ \t]++(.+?)(?<![ \t#])[ \t#]*(?:\n+|\Z)", body)
+    named = _scalar(front.get("title"))
     if heading and (not named or heading[1].strip() == named):
         return named or heading[1].strip(), body[heading.end() :].strip()
     dated = _NAMED.match(path.stem)
@@ -195,7 +211,7 @@ def _published(front: dict[str, Any], path: PurePosixPath) -> str | None:
         value = front.get(key)
         if isinstance(value, date):
             return value.isoformat()
-        if value and (found := dates.iso(str(value))):
+        if found := dates.iso(_scalar(value)):
             return found
     named = _NAMED.match(path.stem) or (_NAMED.match(path.parts[-2]) if len(path.parts) > 1 else None)
     return dates.iso(f"{named[1]}-{named[2]:0>2}-{named[3]:0>2}") if named else None
@@ -212,8 +228,15 @@ def _author(value: Any) -> str | None:
 def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = re.split(r"[,\s]+", value)
-    # Only words and numbers: nested lists with aliases write out to gigabytes.
-    plain = (
-        [str(tag).strip() for tag in value if isinstance(tag, str | int)] if isinstance(value, list) else []
-    )
+    plain = map(_scalar, value[:_MAX_TAGS]) if isinstance(value, list) else ()
     return tuple(tag for tag in plain if tag)
+
+
+def _scalar(value: Any) -> str:
+    """A word, number or date as text, "" for all else: nested lists with aliases write out to gigabytes."""
+    if not isinstance(value, str | int | float | date):
+        return ""
+    try:
+        return str(value).strip()
+    except ValueError:  # a whole number of more digits than Python writes
+        return ""

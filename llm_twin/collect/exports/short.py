@@ -19,7 +19,7 @@ BROKEN = "broken record"
 NO_TEXT = "no text"
 
 _GREETING = re.compile(r"\s*(?:@[\w.-]+(?:@[\w.-]+)?(?:\s+|\Z))+")
-_ADDRESSES = re.compile(r"(?:(?:^|\s+)https?://\S+)+\s*\Z")
+_ADDRESSES = re.compile(r"(?:(?:^|(?<!\s)\s+)https?://\S+)+\s*\Z")
 _LABEL = re.compile(r"(?:#\w+)+|https?://\S+")
 _LINE_END = re.compile(
     r"(?<=\S)\n(?=\S)(?![-*+>] |\d{1,9}[.)] )"

@@ -39,12 +39,12 @@ _KINDS = {
     "article": "article",
     "account": "account",
 }
-_SHORTENED = re.compile(r"([ \t]*)(https?://t\.co/\w+)")
+_SHORTENED = re.compile(r"(?<![ \t])([ \t]*)(https?://t\.co/\w+)")
 _ESCAPED = re.compile(r"&(?:amp|lt|gt);")
 _UNESCAPED = re.compile(r"[<>]|&(?!(?:amp|lt|gt);)")
 _ADDRESSED = re.compile(r"@\w+\s")
 # Before there were quote tweets: my words RT @name: their words, or “@name: their words” my words.
-_RETOLD = re.compile(r"\s*\b(?:RT|MT) @\w+:.*|[“\"]@\w+: (?:.*[”\"]|.*)", re.DOTALL)
+_RETOLD = re.compile(r"(?<!\s)\s*\b(?:RT|MT) @\w+:.*|[“\"]@\w+: (?:.*[”\"]|.*)", re.DOTALL)
 _OPENING = 30  # characters by which a long text is looked up
 _CUT = 100  # a tweet of fewer characters shows all of its text: a full one has 280, 140 in wide scripts
 

@@ -39,7 +39,7 @@ _TEMPLATE = 0.5  # share of pages that have a text node which is taken away wher
 _SHOWN = 0.5  # of what a page and few others say: so much of it elsewhere makes that other one a listing
 _SEVERAL = 2  # pages that a listing shows
 _DATE_WORDS = 6  # a longer text with a date in it is a sentence, as is one that ends like a sentence
-_READING_TIME = re.compile(r"\W*\d+\s*(?:min(?:ute)?s?\W*(?:read)?|words?)\W*", re.IGNORECASE)
+_READING_TIME = re.compile(r"\W*\d+\s*(?:min(?:ute)?s?(?:\W*read)?|words?)\W*", re.IGNORECASE)
 _PARTS = frozenset(
     str.split(
         "div section article aside header footer nav ul ol dl p table figure details form h1 h2 h3 h4 h5 h6"

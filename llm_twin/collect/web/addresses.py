@@ -21,6 +21,7 @@ _SPECIAL = [
     for n in (
         "192.0.0.0/24",  # RFC 6890: protocol assignments, a cloud's metadata among them
         "192.88.99.0/24",  # RFC 7526: the relays of 6to4, which are no more
+        "3fff::/20",  # RFC 9637: documentation
         "168.63.129.16/32",  # Azure's platform services, at a public address in every virtual machine
     )
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from llm_twin.collect.exports.dialects import normal, without_scripts
@@ -43,6 +45,10 @@ from llm_twin.collect.exports.dialects import normal, without_scripts
         ("Term\n: Its meaning", "Term\n:   Its meaning"),
         ("<script>no</script><p>Yes<br>and</p>", "Yes  \nand"),
         ("~~gone~~ _kept_", "~~gone~~ *kept*"),
+        (
+            "Unclosed {% and {{< and [[ before [[one|it [1]]] and {% x %}that.",
+            "Unclosed {% and {{< and [[ before it [1] and that.",
+        ),
     ],
 )
 def test_what_an_engine_adds_is_resolved_or_left_out(written: str, read: str) -> None:
@@ -68,3 +74,19 @@ def test_notes_tables_and_lists_stay() -> None:
 def test_what_is_normal_stays_as_it_is() -> None:
     text = "## Head\n\nIt's *so* `code` **bold**.\n\n- one\n- two\n\n> A quote.\n\n```c\nint a;\n```\n\n$x_1$"
     assert normal(text) == text
+
+
+def test_what_never_closes_costs_no_time() -> None:
+    tags = ["{%", "{{<", "{{%", "{% comment %}", "{% highlight c %}", "{{< highlight c >}}", "{:.a", "{/*"]
+    started = time.perf_counter()
+    for text in [*tags, "[", "[[", "![[", "%%", "`"]:
+        normal(without_scripts(text * (40_000 // len(text))))
+    assert time.perf_counter() - started < 15, "a single one of them took half a minute"
+
+
+def test_brackets_that_no_prose_has_are_text() -> None:
+    started = time.perf_counter()
+    assert normal("[" * 40_000) == "[" * 40_000
+    assert normal("![a](b)[c](d) " * 2_000) == ("![a](b)[c](d) " * 2_000).strip()
+    assert normal("[c](d) " * 500 + "\n\n```\n" + "[" * 9_000 + "\n```").startswith("c c c")
+    assert time.perf_counter() - started < 5

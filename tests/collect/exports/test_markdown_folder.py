@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -334,3 +335,46 @@ def test_a_repository_as_a_zip_file_is_the_same_as_its_clone(tmp_path: Path) -> 
         for file in top.rglob("*.md"):
             target.write(file, f"essays-main/{file.relative_to(top)}")
     assert read(tmp_path / "essays-main.zip") == read(top)
+
+
+def test_front_matter_that_writes_out_to_gigabytes_does_no_harm(tmp_path: Path) -> None:
+    """Aliases of aliases, as lists and as merged mappings, where words are expected."""
+    kinds = {"list": ("[{}]", "{}"), "merge": ("{{{}}}", "<<: [{}]")}
+    for kind, (whole, parts) in kinds.items():
+        lines = ["a0: &a0 " + whole.format("x: 1" if kind == "merge" else "x")]
+        for n in range(1, 9):
+            lines.append(f"a{n}: &a{n} " + whole.format(parts.format(", ".join([f"*a{n - 1}"] * 9))))
+        for key in ("title", "url", "date", "status", "author"):
+            text = "\n".join([*lines, f"{key}: *a8", "tags: [tea, *a8, 1.5]"])
+            (tmp_path / f"{kind}-{key}.md").write_text(f"---\n{text}\n---\nText.\n")
+    started = time.perf_counter()
+    posts = [p for p in read(tmp_path) if isinstance(p, Post)]
+    assert time.perf_counter() - started < 5
+    assert len(posts) == 10
+    assert {p.tags for p in posts} == {("tea", "1.5")}
+
+
+@pytest.mark.parametrize("key", ["title", "url", "date", "status", "author", "tags"])
+@pytest.mark.parametrize("value", ["0x" + "f" * 6000, "[0x" + "f" * 6000 + "]", "true", ".nan"])
+def test_an_odd_number_in_front_matter_ends_no_collection(tmp_path: Path, key: str, value: str) -> None:
+    (tmp_path / "odd.md").write_text(f"---\n{key}: {value}\n---\nText.\n")
+    (tmp_path / "tea.md").write_text("Tea.\n")
+    assert [p.markdown for p in read(tmp_path) if isinstance(p, Post)] == ["Text.", "Tea."]
+
+
+def test_front_matter_longer_than_a_post_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "long.md").write_text("---\nrows:\n" + "- 1\n" * 30_000 + "---\nText.\n")
+    (rejected,) = read(tmp_path)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "broken front matter"
+
+
+@pytest.mark.parametrize(
+    ("body", "title"), [("# C # \n\nText.", "C"), ("# " + "a" + " " * 20_000 + "b\nText.", None)]
+)
+def test_a_heading_is_a_title_without_its_closing_marks(tmp_path: Path, body: str, title: str | None) -> None:
+    (tmp_path / "tea.md").write_text(body)
+    (post,) = read(tmp_path)
+    assert isinstance(post, Post)
+    assert post.markdown == "Text."
+    assert post.title == (title or body.split("\n")[0][2:])

@@ -13,7 +13,8 @@ from llm_twin.collect.web.addresses import AddressRefused, Pinned, system_resolv
         "::1", "::", "fe80::1%eth0", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:7f00:1",
         "2002:7f00:1::", "2002:a9fe:a9fe::1", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1",
-        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1", "100::1", "not an address", "",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1", "100::1", "3fff::1", "3fff:fff::1",
+        "not an address", "",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_of_the_internet_are_refused(address: str) -> None:

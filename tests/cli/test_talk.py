@@ -1,0 +1,71 @@
+"""`search`, `batch` and `serve` at the front door, in a workspace without a model of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.test_versions import write
+from tests.front_door import environment, llm_twin, told
+from tests.story import BIN
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """F0001 of five posts."""
+    folder = tmp_path_factory.mktemp("talk")
+    write(folder, 1, 2, 3, 4, 5)
+    told(folder, "init", ".")
+    told(folder, "collect", "posts")
+    told(folder, "features", "build")
+    return folder
+
+
+def test_a_batch_with_a_line_that_failed_says_so_by_its_exit_code(folder: Path) -> None:
+    (folder / "in.jsonl").write_text("not json\n")
+    done = llm_twin(folder, "batch", "in.jsonl", "out.jsonl", "-m", "base", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failed"] == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "llm-twin: 1 lines could not be answered, and out.jsonl says why."
+    )
+    (folder / "in.jsonl").write_text("\n")
+    assert llm_twin(folder, "batch", "in.jsonl", "out.jsonl", "-m", "base").returncode == 0
+
+
+def test_an_index_that_is_made_again_is_told_of(folder: Path) -> None:
+    told(folder, "search", "walnuts")
+    shutil.rmtree(folder / "index")
+    done = llm_twin(folder, "search", "walnuts", "--json")
+    assert json.loads(done.stdout)["hits"]
+    assert done.stderr == "The index of F0001 is missing and made again.\n"
+    assert llm_twin(folder, "search", "walnuts").stderr == ""
+
+
+def test_serve_tells_machines_its_address(folder: Path) -> None:
+    with subprocess.Popen(
+        [BIN / "llm-twin", "serve", "--port", "0", "--json"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout
+        url = json.loads(server.stdout.readline())["url"]
+        assert httpx.get(f"{url}healthz", timeout=20).json() == {"status": "ok"}
+        server.send_signal(signal.SIGINT)
+        assert server.stdout.read() == ""
+
+
+def test_the_doctors_examples_are_there_for_machines_too(folder: Path) -> None:
+    found = json.loads(llm_twin(folder, "features", "doctor", "--json").stdout)
+    assert found["version"] == "F0001"
+    first = found["examples"][0]
+    assert first["completion"] in llm_twin(folder, "features", "doctor").stdout
+    assert first["messages"][-1]["role"] == "user"
