@@ -158,7 +158,7 @@ def _drafts(
         kept.open("a", encoding="utf-8") as file,
     ):
         for sample in missing:
-            most = len(tokenizer.encode(sample.completion))
+            most = min(len(tokenizer.encode(sample.completion)), given.max_tokens)
             prompt = tokenizer.encode_chat(sample.messages)
             pieces = list(made_by.stream(prompt, _NAME, replace(sampling, max_tokens=most)))
             text = "".join(piece.text for piece in pieces).strip()

@@ -14,12 +14,18 @@ from llm_twin.errors import TrainingError
 from llm_twin.evaluation import Likeness
 from tests.compose.tiny import OVERRIDES, make_base, make_workspace
 
-SETTINGS = [*OVERRIDES, "training.max_tokens=300", "training.shots=0", "training.preference_pairs=8"]
+SETTINGS = [
+    *OVERRIDES,
+    "training.max_tokens=300",
+    "training.shots=0",
+    "training.preference_pairs=8",
+    "generation.max_tokens=6",  # random weights never end a text
+]
 
 
-def opened(tmp_path: Path, *settings: str) -> compose.Twinspace:
+def opened(tmp_path: Path) -> compose.Twinspace:
     folder = make_workspace(tmp_path / "twin", make_base(tmp_path / "base"), posts=24)
-    return compose.open_workspace(folder, [*SETTINGS, *settings])
+    return compose.open_workspace(folder, SETTINGS)
 
 
 def judging(monkeypatch: pytest.MonkeyPatch, *found: float) -> None:

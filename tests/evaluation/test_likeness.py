@@ -7,7 +7,27 @@ import pytest
 
 from llm_twin.evaluation import likeness
 
-WORDS = ["the", "river", "gauge", "reads", "low", "but", "nobody", "here", "will", "say", "why", "so", "we", "wait", "and", "count", "the", "boats", "again"]
+WORDS = [
+    "the",
+    "river",
+    "gauge",
+    "reads",
+    "low",
+    "but",
+    "nobody",
+    "here",
+    "will",
+    "say",
+    "why",
+    "so",
+    "we",
+    "wait",
+    "and",
+    "count",
+    "the",
+    "boats",
+    "again",
+]
 
 
 def said(chance: random.Random, comma: str = ",", words: int = 40) -> str:
