@@ -162,7 +162,8 @@ class Training(Section):
         0,
         ge=0,
         le=10_000,
-        description="Own drafts that the author's paragraphs are then preferred to (DPO); 0: no such step.",
+        description="Own drafts that the author's paragraphs are then preferred to (DPO), some minutes for a "
+        "hundred, after those of training.minutes; 0: no such step.",
     )
     preference_beta: float = Field(
         0.1, gt=0, le=10, description="The larger, the less that step moves the model from what it was."
@@ -172,6 +173,12 @@ class Training(Section):
         (), exclude=True, description="Who is told loss and bits per byte while a run goes."
     )
     seed: int = 0
+
+    @property
+    def of_the_loop(self) -> dict[str, Any]:
+        """What the result of the training loop depends on, as JSON; a preference step comes after it."""
+        later = {"preference_pairs", "preference_beta", "preference_learning_rate"}
+        return self.model_dump(mode="json", exclude=later)
 
 
 class Store(Section):

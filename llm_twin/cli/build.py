@@ -213,8 +213,8 @@ def _preference(step: PreferenceReport | None) -> list[str]:
         return []
     before, after = (f"{x.auc:.2f} ({x.low:.2f} to {x.high:.2f})" for x in (step.before, step.after))
     return [
-        f"A reader told its paragraphs from the author's with an AUC of {before}, and after it preferred the "
-        f"author's to {step.pairs} of its own {after}: {'kept' if step.kept else 'not kept'}."
+        f"A discriminator told its paragraphs from the author's with an AUC of {before}; after it preferred "
+        f"the author's to {step.pairs} of its own, {after}: {'kept' if step.kept else 'not kept'}."
     ]
 
 

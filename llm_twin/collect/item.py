@@ -30,8 +30,11 @@ class Withdrawn(Rejected):
 
 # The control characters and the directions that could write over what a terminal shows of a post. Joiners
 # and the marks for right and left (U+200C to U+200F) stay: scripts and emoji are written with them.
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
-_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85]")  # of those that are controls: U+2028 moves nothing
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c]")  # of those that are controls: U+2028 moves nothing
+# Windows-1252 that was taken for Latin-1, as browsers read it (WHATWG HTML, numeric character references):
+# its quotes, dashes and dots are the author's.
+_WINDOWS = {n: bytes([n]).decode("cp1252", "ignore") for n in range(0x80, 0xA0)}
 
 # Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
 DAMAGED = frozenset(
@@ -78,7 +81,7 @@ def whole(text: str) -> str:
     "\\n"; other control characters go.
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text.translate(_WINDOWS)))
 
 
 def id_at(address: str) -> str:

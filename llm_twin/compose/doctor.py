@@ -160,7 +160,7 @@ def _training(workspace: Path | None) -> list[Check]:
     config = Config()
     with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
         config = open_workspace(workspace).config
-    if config.base.id != PACKAGED or torch.cuda.is_available():
+    if config.base.id != PACKAGED or torch.accelerator.is_available():
         return []
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
     seconds = {kind: _seconds(kind) for kind in kinds.values()}

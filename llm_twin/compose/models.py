@@ -15,7 +15,7 @@ from llm_twin.compose.features import check_features, feature_name, feature_vers
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.lineage import own_features, serving_features
 from llm_twin.compose.parts import base_model, by_llama_cpp, convert_adapter
-from llm_twin.compose.preference import PreferenceReport, prefer
+from llm_twin.compose.preference import PreferenceReport, prefer, samples_for
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
@@ -84,7 +84,9 @@ def train(
         if by_llama_cpp(space, base):
             check_architecture(base.folder)
         tokenizer = HFChatTokenizer(base.folder)
-        parameters = space.config.training.model_dump(mode="json")
+        if space.config.training.preference_pairs:
+            samples_for(version, space.config.training.preference_pairs, tokenizer)
+        parameters = space.config.training.of_the_loop
         run_dir = space.workspace.runs / digest([version.manifest.content_id, base.id, parameters])[:12]
         if first:
             atomic_write(run_dir / RUN_FEATURES, version.manifest.content_id + "\n")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.parts import convert_adapter, engine
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.manifests import digest, file_hash
-from llm_twin.contracts.ports import LONGEST_REPEAT, ChatTokenizer, Progress, Sampling
+from llm_twin.contracts.ports import ChatTokenizer, Progress
 from llm_twin.contracts.records import Record, Sample, Split
 from llm_twin.contracts.versions import ADAPTER, BASE, FeatureVersion
 from llm_twin.errors import TrainingError
-from llm_twin.workspace import atomic_write
+from llm_twin.workspace import atomic_write, translate_disk_full
 
 if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel, Dtype
@@ -27,6 +29,9 @@ _TOKENS = 160  # of the author's paragraph at most; longer ones take minutes to 
 _JUDGED = 120  # paragraphs of validation posts that are judged, at most
 _LEAST = 8  # of either kind: fewer say nothing
 _NAME = "draft"  # as the engine calls the adapter
+_UNSURE = 4  # tokens that an engine may hold back at the end of a text, as parts of a character
+_WITHOUT = f"Have {_TASK} among features.tasks and build again, or set training.preference_pairs to 0"
+REPORT = "preference.json"  # in the folder of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,9 @@ class PreferenceReport:
 
     Attributes:
         pairs: drafts that it learnt from.
-        before, after: how well a reader tells the twin's paragraphs of validation posts from the author's.
+        before, after: how well a discriminator tells its paragraphs of validation posts from the author's.
         bits_per_byte: of the changed adapter on validation posts.
+        seconds: what drafting, learning and judging took.
         kept: whether the changed adapter is the result of the training.
     """
 
@@ -44,6 +50,7 @@ class PreferenceReport:
     before: Likeness
     after: Likeness
     bits_per_byte: float
+    seconds: float
     kept: bool
 
 
@@ -65,19 +72,19 @@ def prefer(
     """Let the adapter of a run prefer the author's paragraphs to its own drafts of them.
 
     The report is of the changed adapter where its drafts of validation posts are harder to tell from the
-    author's, and the same as before elsewhere. Drafts are kept beside the run as they are made, so that a
-    step that was interrupted makes none twice.
+    author's by more than chance, and it needs no more bits per byte; elsewhere it is the one that came.
+    Drafts are kept beside the run as they are made: a step that was interrupted makes none twice.
 
-    Raises TrainingError where the features hold too few rewrite samples to learn from or to judge by.
+    Raises TrainingError as `samples_for` and `training.prefer` do.
     """
     from llm_twin import evaluation, training
     from llm_twin.adapters.base_model import load_model
     from llm_twin.adapters.torch_scorer import TorchScorer
     from llm_twin.contracts import bits
 
+    began = time.monotonic()
     wanted = space.config.training
-    learnt = training.spread(_samples(features, "train", tokenizer), wanted.preference_pairs)
-    judged = training.spread(_samples(features, "validation", tokenizer), _JUDGED)
+    learnt, judged = samples_for(features, wanted.preference_pairs, tokenizer)
 
     def drafts(adapter: Path, samples: Sequence[Sample]) -> dict[str, _Draft]:
         return _drafts(space, base, tokenizer, adapter, samples, progress)
@@ -86,8 +93,9 @@ def prefer(
         return evaluation.likeness([(s.post_id, s.completion, made[s.id].text) for s in judged])
 
     made = drafts(run.adapter_dir, [*learnt, *judged])
+    model = load_model(base, precision, run.adapter_dir)
     step = training.prefer(
-        load_model(base, precision, run.adapter_dir),
+        model,
         [training.Pair(s.messages, s.completion, made[s.id].text, made[s.id].ended) for s in learnt],
         wanted,
         tokenizer,
@@ -97,15 +105,38 @@ def prefer(
     )
     posts = [features.posts[row.post_id] for row in run.bits_per_byte[BASE].posts]
     progress.start("measure the changed adapter", total=len(posts))
-    scorer = TorchScorer(load_model(base, precision, step.adapter_dir))
-    score = bits.measure(scorer, tokenizer, posts, features.manifest.prompt.author, progress)
+    score = bits.measure(TorchScorer(model), tokenizer, posts, features.manifest.prompt.author, progress)
     before, after = likeness(made), likeness(drafts(step.adapter_dir, judged))
-    report = PreferenceReport(step.pairs, before, after, score.value, kept=after.auc < before.auc)
-    if not report.kept:
+    liker = after.auc < before.low
+    kept = liker and score.value <= run.bits_per_byte["adapter"].value
+    seconds = time.monotonic() - began
+    report = PreferenceReport(step.pairs, before, after, score.value, seconds, kept)
+    atomic_write(run.adapter_dir.parent / REPORT, json.dumps(asdict(report), indent=1) + "\n")
+    run = replace(run, seconds=run.seconds + seconds)
+    if not kept:
         return run, report
     scores = run.bits_per_byte | {"adapter": score}
     tokens = run.tokens + step.tokens
     return replace(run, adapter_dir=step.adapter_dir, tokens=tokens, bits_per_byte=scores), report
+
+
+def samples_for(
+    features: FeatureVersion, pairs: int, tokenizer: ChatTokenizer
+) -> tuple[list[Sample], list[Sample]]:
+    """What the step learns from and what it is judged by, spread over the posts of each split.
+
+    Raises TrainingError where there is too little of either.
+    """
+    from llm_twin.training import spread
+
+    learnt, judged = (_samples(features, split, tokenizer) for split in ("train", "validation"))
+    if len({sample.post_id for sample in judged}) < 2:
+        raise TrainingError(
+            f"The {_TASK} samples of {features.name} for validation are all of one post; to judge a "
+            "preference takes two",
+            _WITHOUT,
+        )
+    return spread(learnt, pairs), spread(judged, _JUDGED)
 
 
 def _samples(features: FeatureVersion, split: Split, tokenizer: ChatTokenizer) -> list[Sample]:
@@ -120,7 +151,7 @@ def _samples(features: FeatureVersion, split: Split, tokenizer: ChatTokenizer) -
         raise TrainingError(
             f"{features.name} holds {len(found)} {_TASK} samples of {split} posts; to learn a preference "
             f"takes {_LEAST}",
-            f"Have {_TASK} among features.tasks and build them again, or set training.preference_pairs to 0",
+            _WITHOUT,
         )
     return found
 
@@ -137,16 +168,11 @@ def _drafts(
 
     A draft has no more tokens than the author's paragraph: twice as many were usual.
     """
+    from llm_twin.inference.writer import rewriting
+
     given = space.config.generation
-    sampling = Sampling(  # as `Writer.rewriting`
-        temperature=given.temperature,
-        top_p=given.top_p,
-        min_p=given.min_p,
-        repeat_penalty=1.0,
-        longest_repeat=LONGEST_REPEAT,
-        seed=given.seed,
-    )
-    kept = adapter.parent / f"drafts-{digest([file_hash(adapter / ADAPTER), repr(sampling)])[:12]}.jsonl"
+    made_as = [file_hash(adapter / ADAPTER), base.id, given.model_dump(mode="json")]
+    kept = adapter.parent / f"drafts-{digest(made_as)[:12]}.jsonl"
     known = {draft.sample: draft for draft in _read(kept)}
     missing = [sample for sample in samples if sample.id not in known]
     if not missing:
@@ -155,17 +181,17 @@ def _drafts(
     progress.start("draft paragraphs", total=len(missing))
     with (
         closing(engine(space, base, {_NAME: adapter}, tokenizer)) as made_by,
-        kept.open("a", encoding="utf-8") as file,
+        kept.open("ab", buffering=0) as file,
     ):
         for sample in missing:
-            most = min(len(tokenizer.encode(sample.completion)), given.max_tokens)
             prompt = tokenizer.encode_chat(sample.messages)
-            pieces = list(made_by.stream(prompt, _NAME, replace(sampling, max_tokens=most)))
+            most = min(len(tokenizer.encode(sample.completion)), given.max_tokens)
+            pieces = list(made_by.stream(prompt, _NAME, replace(rewriting(given), max_tokens=most)))
             text = "".join(piece.text for piece in pieces).strip()
-            ended = not pieces or pieces[-1].tokens < most
+            ended = not text or pieces[-1].tokens <= most - _UNSURE
             known[sample.id] = _Draft(sample=sample.id, text=text, ended=ended)
-            file.write(known[sample.id].model_dump_json() + "\n")
-            file.flush()
+            with translate_disk_full(kept):
+                file.write(known[sample.id].model_dump_json().encode() + b"\n")
             progress.advance()
     return known
 
@@ -174,7 +200,7 @@ def _read(kept: Path) -> list[_Draft]:
     """The drafts on disk; a kill may have cut the last one, which is taken out."""
     if not kept.is_file():
         return []
-    whole, _, cut = kept.read_text(encoding="utf-8").rpartition("\n")
+    whole, _, cut = kept.read_bytes().rpartition(b"\n")
     if cut:
-        atomic_write(kept, whole + "\n" if whole else "")
-    return [_Draft.model_validate_json(line) for line in whole.splitlines()]
+        atomic_write(kept, (whole + b"\n").decode() if whole else "")
+    return [_Draft.model_validate_json(line) for line in whole.split(b"\n") if line]

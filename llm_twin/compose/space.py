@@ -53,7 +53,9 @@ def init(folder: Path, author: str | None = None, minutes: int | None = None) ->
         raise WorkspaceError(f"{folder} is a workspace already ({target} exists)", "Choose another folder")
     text = files("llm_twin").joinpath("twin.yaml").read_text(encoding="utf-8")
     if author:
-        configuration.load(overrides=[f"author.name={json.dumps(author)}"])  # whether it can be one
+        configuration.load(
+            overrides=[f"author.name={json.dumps(author, ensure_ascii=False)}"]
+        )  # whether it can be one
         text = text.replace("name: the author", f"name: {json.dumps(author, ensure_ascii=False)}")
     if minutes:
         text = text.replace("# minutes: 20  ", f"minutes: {minutes:<6}")

@@ -1,9 +1,9 @@
-"""Likeness: whether a reader who knows both could tell the twin's text from the author's.
+"""Likeness: whether a discriminator that knows both could tell the twin's text from the author's.
 
-The reader is a classifier over character n-grams, which are what tells authors apart best (Koppel and
-Winter 2014, Stamatatos 2013). It learns from the texts of some posts and judges those of the others; its AUC
-is the chance that, of a text of each on one post's matter, it takes the right one for the author's: 0.5
-cannot tell, 1 always can.
+It is a classifier over character n-grams, which are what tells authors apart best (Koppel and Winter 2014,
+Stamatatos 2013). It learns from the texts of some posts and judges those of the others; its AUC is the chance
+that, of a text of each on one post's matter, it takes the right one for the author's: 0.5 cannot tell, 1
+always can.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import numpy as np
 
 _FOLDS = 5
 _GRAMS = (2, 4)  # characters
-_C = 10.0  # inverse of the reader's regularisation
+_C = 10.0  # inverse of the regularisation
+# A text of the twin of fewer words than this share of the author's is told apart by that alone: cut alike,
+# nothing would be left to tell it by.
+_LEAST_SHARE = 0.5
 _RESAMPLES = 2000  # of the bootstrap, as in `contracts.bits`
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How well the reader tells the two apart: its AUC, with the 95 % bootstrap interval over posts.
+    """How well the discriminator tells the two apart: its AUC, with the 95 % bootstrap interval over posts.
 
     `texts` are those of the twin that were judged, each against the author's own; `posts` hold these.
     """
@@ -36,7 +39,8 @@ class Likeness:
 def likeness(texts: Sequence[tuple[str, str, str]]) -> Likeness:
     """Judge texts given as (post id, the author's, the twin's on the same matter), in folds of whole posts.
 
-    Both texts of a pair are cut to as many words as the shorter has: length alone tells nobody's voice.
+    Both texts of a pair are cut to as many words as the shorter has, since length alone tells nobody's voice;
+    but a text of less than half the author's words is always known for the twin's.
 
     Raises ValueError for texts of fewer than two posts.
     """
@@ -49,15 +53,17 @@ def likeness(texts: Sequence[tuple[str, str, str]]) -> Likeness:
     if len(names) < 2:
         raise ValueError(f"likeness: texts of {len(names)} posts, at least 2 are needed")
     shown = [text for _, author, twin in texts for text in _alike_long(author, twin)]
+    short = [len(twin.split()) < _LEAST_SHARE * len(author.split()) for _, author, twin in texts]
     by_author = np.tile([True, False], len(texts))
     scores = np.zeros(len(shown))
     for learn, judge in GroupKFold(min(_FOLDS, len(names))).split(shown, groups=np.repeat(posts, 2)):
         grams = TfidfVectorizer(analyzer="char", ngram_range=_GRAMS, lowercase=False, sublinear_tf=True)
         known = grams.fit_transform([shown[i] for i in learn])
-        reader = LogisticRegression(C=_C, max_iter=1000).fit(known, by_author[learn])
-        scores[judge] = reader.decision_function(grams.transform([shown[i] for i in judge]))
-    # Of each text of the author with each of the twin of the same post: is the right one taken? Of others the
-    # scores are by other folds' readers, whose scales differ. A tie is half right.
+        judging = LogisticRegression(C=_C, max_iter=1000).fit(known, by_author[learn])
+        scores[judge] = judging.decision_function(grams.transform([shown[i] for i in judge]))
+    scores[1::2][short] = -np.inf
+    # Of each text of the author with each of the twin of the same post: is the right one taken? Posts of
+    # other folds were judged on another scale. A tie is half right.
     right, asked = [], []
     for name in names:
         own, made = (scores[2 * np.flatnonzero(posts == name) + side] for side in (0, 1))
@@ -73,5 +79,5 @@ def likeness(texts: Sequence[tuple[str, str, str]]) -> Likeness:
 
 def _alike_long(author: str, twin: str) -> tuple[str, str]:
     own, made = author.split(), twin.split()
-    words = min(len(own), len(made))
+    words = max(1, min(len(own), len(made)))
     return " ".join(own[:words]), " ".join(made[:words])

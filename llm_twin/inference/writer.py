@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from llm_twin.config import Config
+from llm_twin.config import Config, Generation
 from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import LONGEST_REPEAT, ChatTokenizer, Engine, Sampling
 from llm_twin.contracts.prose import PROSE, blocks, join, prose
@@ -59,26 +59,14 @@ class Writer:
     @property
     def sampling(self) -> Sampling:
         """How text is made unless a call says otherwise: the configuration's values."""
-        given = self.config.generation
-        return Sampling(
-            max_tokens=given.max_tokens,
-            temperature=given.temperature,
-            top_p=given.top_p,
-            min_p=given.min_p,
-            repeat_penalty=given.repeat_penalty,
-            seed=given.seed,
-        )
+        return _sampling(self.config.generation)
 
     @property
     def rewriting(self) -> Sampling:
-        """How texts are rewritten: the same, but single words may be said again, and long runs may not.
-
-        Their words are those of the prompt. With a penalty on these, a rewritten text kept a quarter of its
-        names and numbers instead of half and invented more (docs/log.md). The base has not learnt to keep to
-        them, and needs it.
-        """
-        written = replace(self.sampling, longest_repeat=LONGEST_REPEAT)
-        return written if self.model == BASE else replace(written, repeat_penalty=1.0)
+        """How texts are rewritten: the base has not learnt to keep to the words it is given (`rewriting`)."""
+        written = rewriting(self.config.generation)
+        given = self.config.generation
+        return replace(written, repeat_penalty=given.repeat_penalty) if self.model == BASE else written
 
     @property
     def context(self) -> int:
@@ -198,3 +186,23 @@ class Writer:
                 yield from chain(
                     gap, generate(self.engine, self.tokenizer, part, self.model, sampling, tally)
                 )
+
+
+def rewriting(given: Generation) -> Sampling:
+    """How a twin rewrites: as it makes text, but single words may be said again, and long runs may not.
+
+    Its words are those of the prompt. With a penalty on these, a rewritten text kept a quarter of its names
+    and numbers instead of half and invented more (docs/log.md).
+    """
+    return replace(_sampling(given), repeat_penalty=1.0, longest_repeat=LONGEST_REPEAT)
+
+
+def _sampling(given: Generation) -> Sampling:
+    return Sampling(
+        max_tokens=given.max_tokens,
+        temperature=given.temperature,
+        top_p=given.top_p,
+        min_p=given.min_p,
+        repeat_penalty=given.repeat_penalty,
+        seed=given.seed,
+    )

@@ -28,6 +28,11 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
         for split, by_name in manifest.scores.items()
         for name, score in by_name.items()
     ]
+    preferred = (
+        [f"Then the author's paragraphs were preferred to {manifest.preferred} of its own drafts (DPO)."]
+        if manifest.preferred
+        else []
+    )
     lines = [
         "---",
         yaml.safe_dump(metadata, sort_keys=True).strip(),
@@ -38,6 +43,7 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
         f"{f' (a GGUF of {on_hub} in 4 bits, dequantised)' if on_hub else ''}.",
         f"Trained on {len(manifest.posts)} posts of feature version {manifest.features.name} "
         f"(content id {manifest.features.id}), {manifest.tokens} tokens.",
+        *preferred,
         "",
         "Bits per byte (lower is better) of posts held out by time, with 95 % intervals over posts:",
         "",

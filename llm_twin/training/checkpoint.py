@@ -125,7 +125,9 @@ def save_adapter(model: Any, target: Path, base_name: str) -> None:
     """
     from peft import get_peft_model_state_dict
 
-    weights = {name: t.detach().cpu().contiguous() for name, t in get_peft_model_state_dict(model).items()}
+    # "auto" would look the base up on the Hub to see whether its vocabulary grew; no run changes embeddings.
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     settings = model.peft_config["default"].to_dict()
     settings |= {"base_model_name_or_path": base_name, "inference_mode": True}
     if target.exists():

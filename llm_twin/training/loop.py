@@ -136,7 +136,7 @@ def run(
     else:
         planned = earlier.planned
     steps = plan(examples, planned, config.batch_tokens, config.sequence_tokens, config.seed)
-    parameters = config.model_dump(mode="json")
+    parameters = config.of_the_loop
     known = [features.manifest.content_id, base.id, parameters, plan_id(steps), package_versions()]
     machine = [ours.device.type, ours.num_processes, threads, computed_in]
     fingerprint = digest(known + machine)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,9 @@ def prefer(
     base_name: str,
     progress: Progress,
 ) -> PreferenceRun:
-    """Train the adapter of a PEFT model on pairs; the changed one is written to `target`.
+    """Train the adapter of a PEFT model on pairs, in place; the changed one is written to `target` too.
+
+    The model stays in evaluation mode: with dropout it would not begin as the reference.
 
     Raises TrainingError where the loss is no longer a number.
     """
@@ -106,7 +107,6 @@ def prefer(
     progress.start("prefer the author's text", total=sum(pair.tokens for pair in known))
     margins = []
     for number, step in enumerate(steps):
-        model.train()
         for i in step:
             margins.append(_backward(model, known[i], references[i], config, len(step)))
             progress.advance(known[i].tokens, note=f"margin {sum(margins[-32:]) / len(margins[-32:]):+.2f}")
@@ -120,13 +120,12 @@ def prefer(
             group["lr"] = config.preference_learning_rate * schedule(number, len(steps), _WARMUP)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    model.eval()
-    shutil.rmtree(target, ignore_errors=True)
     checkpoint.save_adapter(model, target, base_name)
     return PreferenceRun(target, len(known), sum(pair.tokens for pair in known))
 
 
 def _make_trainable(model: Any) -> None:
+    model.eval()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     model.to(processes().device)

@@ -15,8 +15,9 @@ FAMILY = "\U0001f469\u200d\U0001f467"  # two emoji and a joiner
     [
         ("It's *so* — “two”\n\n\tcode  \n", "It's *so* — “two”\n\n\tcode  \n"),
         ("\x1b[2Jgone\x1b]0;title\x07", "[2Jgone]0;title"),
-        ("a\x00b\x08c\x7fd\x9be\x1cf", "abcdef"),
-        ("one\r\ntwo\rthree\x0cfour\x0bfive\x85six", "one\ntwo\nthree\nfour\nfive\nsix"),
+        ("a\x00b\x08c\x7fd\x9de\x1cf", "abcdef"),
+        ("one\r\ntwo\rthree\x0cfour\x0bfive", "one\ntwo\nthree\nfour\nfive"),
+        ("don\x92t wait \x96 go\x85 \x93so\x94", "don’t wait – go… “so”"),
         ("a\u2028b\u2029c", "a\u2028b\u2029c"),
         ("user\u202egpj.exe\u2066\u2069\u202c", "usergpj.exe"),
         (

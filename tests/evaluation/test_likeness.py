@@ -58,7 +58,10 @@ def test_a_habit_of_punctuation_is_enough_to_tell_them() -> None:
 
 def test_length_alone_tells_nothing() -> None:
     chance = random.Random(4)
-    texts = [(f"post {n % 20}", text, text[:90]) for n, text in enumerate(said(chance) for _ in range(60))]
+    texts = [
+        (f"post {n % 20}", text, text[: 2 * len(text) // 3])
+        for n, text in enumerate(said(chance) for _ in range(60))
+    ]
     assert likeness(texts).auc < 0.65, "cut alike, they differ by a word's end at most"
 
 
@@ -76,3 +79,11 @@ def test_a_reader_never_learns_from_the_post_that_it_judges() -> None:
 def test_one_post_is_not_enough() -> None:
     with pytest.raises(ValueError, match="texts of 1 posts"):
         likeness([("post", "One.", "Two."), ("post", "Three.", "Four.")])
+
+
+def test_a_text_that_says_next_to_nothing_is_known_for_the_twins() -> None:
+    chance = random.Random(6)
+    texts = [(f"post {n % 10}", said(chance), "") for n in range(40)]
+    assert likeness(texts).auc == 1.0
+    some = [(post, own, "" if n % 4 else own) for n, (post, own, _) in enumerate(texts)]
+    assert likeness(some).auc > 0.8

@@ -22,3 +22,8 @@ def test_any_other_base_is_named_as_the_configuration_names_it() -> None:
     card = model_card(manifest(base=PartId(name="Qwen/Qwen3-0.6B", id="b" * 64)), merged=True)
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "Qwen/Qwen3-0.6B"
     assert f"Base: Qwen/Qwen3-0.6B, sha256 {'b' * 64}.\n" in card
+
+
+def test_the_preference_step_is_told_where_there_was_one() -> None:
+    assert "preferred to 64 of its own drafts (DPO)" in model_card(manifest(preferred=64))
+    assert "DPO" not in model_card(manifest())
