@@ -102,4 +102,6 @@ def _unraisable(lost: sys.UnraisableHookArgs) -> None:
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
-    Timer(_AGAIN_S, interrupt_main).start()
+    again = Timer(_AGAIN_S, interrupt_main)
+    again.daemon = True  # a program that is over has nothing to stop
+    again.start()
