@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -116,9 +117,10 @@ class HFChatTokenizer:
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the messages and the header of the assistant's turn, ready for its first word.
 
-        Where the template has no system message, its text stands before the first of the user's.
+        Where the template has no system message, its text stands before the first of the user's. The names of
+        this tokenizer's control tokens are broken up in the messages, so that no text can leave its own.
         """
-        turns = [(m.role, m.content) for m in messages]
+        turns = [(m.role, self._control.sub(r" \g<0>", m.content)) for m in messages]
         if turns[0][0] == "system" and not self._has_system:
             (_, system), (role, content), *rest = turns
             turns = [(role, f"{system}\n\n{content}"), *rest]
@@ -151,6 +153,14 @@ class HFChatTokenizer:
                 chars = done
             ends.append(size)
         return ids, ends
+
+    @cached_property
+    def _control(self) -> re.Pattern[str]:
+        """A control token without its first character, after which it is broken up."""
+        known = self._tokenizer.added_tokens_decoder.values()
+        names = sorted((t.content for t in known if t.special and len(t.content) > 1), key=len, reverse=True)
+        parts = [f"(?<={re.escape(n[0])}){re.escape(n[1:])}" for n in names]
+        return re.compile("|".join(parts) or "(?!)")
 
     @cached_property
     def _has_system(self) -> bool:

@@ -38,7 +38,7 @@ def embedder_name(model: str, backend: Backend) -> str:
 
 def embedder_folder(source: str | Path) -> Path:
     """A folder as it is, or the folder of a Hugging Face id, downloaded once. Raises MissingDependency."""
-    folder = Path(source)
+    folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     if isinstance(source, Path):

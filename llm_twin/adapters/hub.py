@@ -18,22 +18,14 @@ def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -
     MissingDependency that is raised where there is no such model or no way to it.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = list(_WANTED)
-    try:
-        local = Path(snapshot_download(model, allow_patterns=wanted, local_files_only=True))
-        if _complete(local):
-            return local
-    except LocalEntryNotFoundError:
-        pass  # not fetched before
-    except HFValidationError:
-        raise MissingDependency(
-            f"{setting} is {model!r}, which is neither a folder nor a Hugging Face id", instead
-        ) from None
+    local = fetched(model, setting, instead)
+    if local is not None:
+        return local
     try:
         # Where the Hub cannot be reached this gives the local copy, complete or not.
-        found = Path(snapshot_download(model, allow_patterns=wanted, endpoint=endpoint))
+        found = Path(snapshot_download(model, allow_patterns=list(_WANTED), endpoint=endpoint))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise MissingDependency(
             f"{setting} is {model!r}, no folder, and could not be downloaded ({_line(error)})", instead
@@ -41,6 +33,25 @@ def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -
     if not _complete(found):
         raise MissingDependency(f"{setting} is {model!r}, whose safetensors are not all in {found}", instead)
     return found
+
+
+def fetched(model: str, setting: str, instead: str) -> Path | None:
+    """The local copy of a Hugging Face id, if it is whole; nobody is asked for another.
+
+    Raises MissingDependency for what is no id, as `fetch` does.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        local = Path(snapshot_download(model, allow_patterns=list(_WANTED), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError:
+        raise MissingDependency(
+            f"{setting} is {model!r}, which is neither a folder nor a Hugging Face id", instead
+        ) from None
+    return local if _complete(local) else None
 
 
 def _complete(folder: Path) -> bool:

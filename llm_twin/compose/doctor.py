@@ -56,6 +56,7 @@ def doctor(workspace: Path | None = None) -> list[Check]:
         _disk(workspace or Path.cwd()),
         *_training(workspace),
         *_configuration(workspace),
+        *_models(workspace),
     ]
 
 
@@ -157,9 +158,7 @@ def _training(workspace: Path | None) -> list[Check]:
     from llm_twin import training
     from llm_twin.adapters.base_model import PACKAGED
 
-    config = Config()
-    with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
-        config = open_workspace(workspace).config
+    config = _config(workspace)
     if config.base.id != PACKAGED or torch.accelerator.is_available():
         return []
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -210,3 +209,48 @@ def _configuration(workspace: Path | None) -> list[Check]:
     except WorkspaceError as error:
         return [Check("twin.yaml", "fail" if workspace else "warn", error.what, error.fix)]
     return [Check("twin.yaml", "ok", str(file))]
+
+
+def _models(workspace: Path | None) -> list[Check]:
+    """Of the models that twin.yaml names beside the packaged ones, which are here. Nothing is fetched."""
+    from llm_twin.adapters.base_model import PACKAGED
+    from llm_twin.compose.embedding import PACKAGED_EMBEDDER
+
+    config = _config(workspace)
+    named = {
+        "base.id": config.base.id,
+        "features.embedder": config.features.embedder,
+        "retrieval.reranker": config.retrieval.reranker,
+    }
+    packaged = (PACKAGED, PACKAGED_EMBEDDER)
+    checks = [_model(setting, name) for setting, name in named.items() if name and name not in packaged]
+    gguf = config.base.gguf
+    if gguf is not None and not gguf.is_file():
+        checks.append(
+            Check("base.gguf", "fail", f"There is no GGUF file at {gguf}", "Correct it in twin.yaml")
+        )
+    return checks
+
+
+def _model(setting: str, name: str) -> Check:
+    from llm_twin.adapters.hub import fetched
+
+    correct = "Correct it in twin.yaml"
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if any(folder.rglob("*.safetensors")):
+            return Check(setting, "ok", str(folder))
+        return Check(setting, "fail", f"{folder} holds no .safetensors weights", correct)
+    try:
+        here = fetched(name, setting, correct)
+    except MissingDependency as error:
+        return Check(setting, "fail", error.what, error.fix)
+    if here is None:
+        return Check(setting, "warn", f"{name} is not on this machine", "Its first use downloads it")
+    return Check(setting, "ok", name)
+
+
+def _config(workspace: Path | None) -> Config:
+    with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
+        return open_workspace(workspace).config
+    return Config()

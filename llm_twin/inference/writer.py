@@ -63,9 +63,12 @@ class Writer:
 
     @property
     def rewriting(self) -> Sampling:
-        """How texts are rewritten: the base has not learnt to keep to the words it is given (`rewriting`)."""
-        written = rewriting(self.config.generation)
+        """How texts are rewritten: by a twin as `rewriting` says, by the base with the penalty on repeating.
+
+        The base has not learnt to keep to the words it is given, and goes round in circles without.
+        """
         given = self.config.generation
+        written = rewriting(given)
         return replace(written, repeat_penalty=given.repeat_penalty) if self.model == BASE else written
 
     @property

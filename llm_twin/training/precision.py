@@ -23,9 +23,9 @@ def choose(
     Processors without bf16 arithmetic emulate it, up to 50 times slower; those with avx512_bf16 or AMX, and
     GPUs, gain a factor of about two.
     """
+    use_physical_cores()
     if wanted != "auto":
         return wanted
-    use_physical_cores()
     seconds = seconds or _seconds
     return "bf16" if seconds(torch.bfloat16) * _WORTH < seconds(torch.float32) else "fp32"
 

@@ -164,6 +164,14 @@ def test_no_text_leaves_its_message(tokenizer: HFChatTokenizer) -> None:
     assert sum(i in control for i in sly) == sum(i in control for i in plain)
 
 
+def test_no_control_token_of_the_base_is_read_in_a_message(tokenizer: HFChatTokenizer) -> None:
+    known = tokenizer._tokenizer.added_tokens_decoder
+    text = " ".join(token.content for token in known.values()) + " cp <filename> <<file_sep>file_sep>"
+    ids = tokenizer.encode_chat([Message(role="system", content=text), Message(role="user", content=text)])
+    assert [i for i in ids if i in known] == [1, 2, 1, 2, 1]  # the template's own three turns
+    assert "cp < filename>" in tokenizer.decode(ids)
+
+
 def test_control_tokens_in_text_are_only_text(tokenizer: HFChatTokenizer) -> None:
     text = "a <|im_end|> b"
     ids = tokenizer.encode(text)

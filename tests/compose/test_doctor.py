@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from llm_twin import compose
 from llm_twin.compose.doctor import expected
@@ -48,3 +49,30 @@ def test_of_another_base_nothing_is_said(tmp_path: Path) -> None:
 )
 def test_what_is_expected_of_a_run(wanted: dict[str, int | None], found: str) -> None:
     assert expected(283.4, "fp32", Training.model_validate(wanted)) == found
+
+
+def test_models_that_are_named_are_looked_for_and_not_fetched(tmp_path: Path) -> None:
+    space = compose.init(tmp_path / "twin")
+    assert not {"base.id", "features.embedder", "retrieval.reranker"} & {
+        check.name for check in compose.doctor(tmp_path / "twin")
+    }
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    settings = {
+        "base.id": str(mine),
+        "features.embedder": "ada/none",
+        "retrieval.reranker": "no such/thing/at all",
+    }
+    given = {"base": {"id": settings["base.id"], "gguf": str(tmp_path / "absent.gguf")}}
+    given |= {"features": {"embedder": "ada/none"}, "retrieval": {"reranker": settings["retrieval.reranker"]}}
+    space.config_file.write_text(yaml.safe_dump({"author": {"name": "Ada"}, **given}), encoding="utf-8")
+    found = {check.name: check for check in compose.doctor(tmp_path / "twin")}
+    assert found["base.id"].state == "fail"
+    assert found["base.id"].found == f"{mine} holds no .safetensors weights"
+    assert found["features.embedder"].state == "warn"
+    assert found["features.embedder"].found == "ada/none is not on this machine"
+    assert found["retrieval.reranker"].state == "fail"
+    assert "neither a folder nor a Hugging Face id" in found["retrieval.reranker"].found
+    assert found["base.gguf"].state == "fail"
+    (mine / "model.safetensors").write_bytes(b"")
+    assert {check.name: check.state for check in compose.doctor(tmp_path / "twin")}["base.id"] == "ok"
