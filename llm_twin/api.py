@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from llm_twin import compose
 from llm_twin.contracts.ports import EVERYTHING, Filter
 from llm_twin.contracts.records import Answer, Hit, Message
-from llm_twin.contracts.versions import BASE
+from llm_twin.contracts.versions import BASE, FeatureVersion
+from llm_twin.errors import TwinError
+from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
     from llm_twin.contracts.ports import Progress
@@ -157,12 +159,14 @@ class Twin:
     def writer(self, model: str | None = None) -> Writer:
         """What answers a request now: the live pair, or another model of the registry beside it."""
         with self._lock:
-            name = self._space.registry.resolve(self._model if model is None else model)
+            live = self._live()  # read once: its halves are of one pair
+            wanted = self._model if model is None else model
+            name = live.model if wanted == "live" else self._space.registry.resolve(wanted)
             self._check(name)
-            features = self._wanted_features()
+            features = self._wanted_features(live)
             session = self._session
             if session is None or session.features.name != features or name not in session.engine.models:
-                session = self._start(name, features)
+                session = self._start(name, features, live)
             return session.writer(name)
 
     def close(self) -> None:
@@ -187,35 +191,47 @@ class Twin:
     def _refused(self) -> set[str]:
         return set() if self._allow_tainted else set(self._space.registry.tainted())
 
-    def _wanted_features(self) -> str:
-        """The feature version's name without opening it, where the registry knows it."""
-        if (self._space.workspace.features / self._features).is_dir():
-            return self._features
-        return compose.feature_name(self._space, self._features)
+    def _live(self) -> Pair:
+        """The live pair; before the first one, the base with the newest features."""
+        return self._space.registry.live() or Pair(BASE, "latest")
 
-    def _start(self, model: str, features: str) -> compose.Session:
-        """Start a session with this model, what the last one served of these features, and, where this twin
-        follows the live pair, the live model too.
+    def _wanted_features(self, live: Pair) -> str:
+        """The feature version's name; one that is there is not opened for it."""
+        wanted = live.features if self._features == "live" else self._features
+        if (self._space.workspace.features / wanted).is_dir():
+            return wanted
+        return compose.feature_name(self._space, wanted)
 
-        A twin of the base loads no other: it answers even where the live adapter is damaged.
+    def _start(self, model: str, features: str, live: Pair) -> compose.Session:
+        """Start a session with this model and, beside it, those that may be asked for next.
+
+        These are the ones that the last session served of the same features and, where this twin follows the
+        live pair, the live model. The model alone is served where one of them does not open, so that the base
+        answers whatever has become of them.
         """
-        wanted, live, last = {model}, self._space.registry.live(), self._session
-        if self._model == "live" and live is not None and live.features == features:
-            wanted.add(live.model)
+        beside, last = set[str](), self._session
         if last is not None and last.features.name == features:
-            wanted |= set(last.engine.models)
-        wanted -= self._refused()
+            beside.update(last.engine.models)
+        if self._model == "live" and live.features == features:
+            beside.add(live.model)
+        beside &= {*self.models} - {BASE, model}  # some may be gone or tainted by now
         version = compose.feature_version(self._space, features)
         # The old session is only let go: answers on their way hold its engine, which stops with the last.
-        self._session = compose.open_session(
-            self._space, sorted(wanted - {BASE}), version, self._allow_tainted, self._progress
-        )
+        try:
+            self._session = self._opened({model, *beside}, version)
+        except TwinError:
+            if not beside:
+                raise
+            self._session = self._opened({model}, version)
         self._retriever = self._session.retriever
         return self._session
 
+    def _opened(self, models: Collection[str], version: FeatureVersion) -> compose.Session:
+        return compose.open_session(self._space, sorted(models), version, self._allow_tainted, self._progress)
+
     def _retrieval(self) -> Retriever:
         with self._lock:
-            features = self._wanted_features()
+            features = self._wanted_features(self._live())
             if self._retriever is None or self._retriever.features.name != features:
                 version = compose.feature_version(self._space, features)
                 _, self._retriever = compose.open_retriever(self._space, version, self._progress)

@@ -6,6 +6,7 @@ an error, and all errors of all sources are reported at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,11 @@ from llm_twin.errors import ConfigError
 
 # What reading YAML raises; the last two for a date that cannot be, and for brackets in brackets in brackets.
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+_HOST = re.compile(r"[\w.:%-]+")  # a name, or an address of IPv4 or IPv6
+_CREDENTIALS = re.compile(r"//[^/\s]*@")  # of a url
+
+
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what all generators of random numbers take
 
 
 class Section(BaseModel):
@@ -172,7 +178,7 @@ class Training(Section):
     report_to: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         (), exclude=True, description="Who is told loss and bits per byte while a run goes."
     )
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def of_the_loop(self) -> dict[str, Any]:
@@ -206,7 +212,11 @@ class Store(Section):
         if url is None and info.data.get("kind") == "qdrant":
             raise ValueError("kind qdrant needs the server's address, such as http://localhost:6333")
         parts = urlsplit(url or "http://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        try:
+            odd = "@" in parts.netloc or bool(parts.query) or parts.port == 0
+        except ValueError:  # a port that is none
+            odd = True
+        if odd or parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):
             raise ValueError("give it as http://host:port or https://host:port; a key goes by api_key_env")
         return url
 
@@ -245,7 +255,7 @@ class Generation(Section):
         le=2,
         description="On each of the last 64 tokens; rewritten texts have none.",
     )
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Serve(Section):
@@ -340,7 +350,8 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where} is not a known key{_suggest(error['loc'])}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where} = {_shortened(repr(error['input']))}: {message[0].lower()}{message[1:]}"
+    value = _shortened(_CREDENTIALS.sub("//***@", repr(error["input"])))
+    return f"{where} = {value}: {message[0].lower()}{message[1:]}"
 
 
 def _shortened(text: str, most: int = 200) -> str:

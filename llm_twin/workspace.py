@@ -2,7 +2,8 @@
 
 my-twin/
   twin.yaml             the configuration
-  workspace.id          what tells this workspace from others on a shared server; made when one is used
+  workspace.id          what tells this workspace from others on a shared server, and where it lies; made when
+                        one is used
   library.db            collected posts (SQLite)
   features/F0001/       sealed feature versions, and tombstones of those that were deleted
   index/                vector indexes, derived from the versions
@@ -20,9 +21,9 @@ import errno
 import os
 import secrets
 import shutil
-import tempfile
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,19 @@ _FIXES = {
         (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG), "Name another, or move what is there"
     ),
 }
+# The same for a database, by SQLite's primary result code. Of a file that could not grow it says "I/O error".
+_OF_SQLITE: dict[int, tuple[type[WorkspaceError], str]] = {
+    sqlite3.SQLITE_FULL: (DiskFull, "Free some space and run the same command again"),
+    sqlite3.SQLITE_IOERR: (DiskFull, "Free some space, or check the disk, and run the same command again"),
+    **dict.fromkeys(
+        (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
+        (WorkspaceLocked, "Wait until the process that writes it has ended, or stop it"),
+    ),
+    **dict.fromkeys(
+        (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN), (WorkspaceError, "Check its permissions")
+    ),
+}
+_WINDOWS = os.name == "nt"
 ENVIRONMENT = "LLM_TWIN_WORKSPACE"
 
 
@@ -115,14 +129,42 @@ class Workspace:
         """Evaluation reports."""
         return self.root / "reports"
 
+    @property
+    def identity_file(self) -> Path:
+        """Who this workspace is on a server; there is none before one was used."""
+        return self.root / "workspace.id"
+
     def identity(self) -> str:
-        """Twelve hex digits of this workspace's own, which move with it; made at the first call."""
-        file = self.root / "workspace.id"
-        if not file.is_file():
+        """Twelve hex digits of this workspace's own, which move with it; made at the first call.
+
+        A copy gets others at its first call: on a server it would delete what is the original's.
+        """
+        known, root = _read_identity(self.identity_file)
+        if known and root == self.root.absolute():
+            return known
+        try:
             with self.lock("identity", wait_s=_IDENTITY_WAIT_S):
-                if not file.is_file():  # another process may have been first
-                    atomic_write(file, secrets.token_hex(6) + "\n")
-        return file.read_text(encoding="utf-8").strip()
+                return self._settle_identity()
+        except (WorkspaceLocked, DiskFull):
+            raise
+        except WorkspaceError:
+            if not known:
+                raise
+            return known  # in a folder that may only be read nothing is deleted either
+
+    def _settle_identity(self) -> str:
+        known, root = _read_identity(self.identity_file)  # another process may have been first
+        if not known or self._is_copy(known, root):
+            known = secrets.token_hex(6)
+        atomic_write(self.identity_file, b"%s\n%s\n" % (known.encode(), os.fsencode(self.root.absolute())))
+        return known
+
+    def _is_copy(self, known: str, root: Path | None) -> bool:
+        """Whether another folder is the workspace of this identity; one that was moved is no copy."""
+        there = Workspace(root).identity_file if root else None
+        if there is None or _read_identity(there)[0] != known:
+            return False
+        return not there.samefile(self.identity_file)  # nor is one that is mounted twice
 
     @contextmanager
     def lock(self, name: str, wait_s: float = 0.0) -> Iterator[None]:
@@ -140,7 +182,9 @@ class Workspace:
             try:
                 lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
             except Timeout:
-                pid = owner.read_text().strip() if owner.is_file() else "unknown"
+                pid = "unknown"
+                with suppress(OSError):  # just let go of, or not yet written
+                    pid = owner.read_text().strip()
                 raise WorkspaceLocked(
                     f"{self.root} is locked for {name} by process {pid}",
                     "Wait until it has ended, or stop it",
@@ -171,6 +215,18 @@ def translate_disk_full(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def translate_sqlite(file: Path) -> Iterator[None]:
+    """Turn what SQLite says of a file that it cannot use into errors for people; a damaged one is no such."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        kind, fix = _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, (None, ""))
+        if kind is None:
+            raise
+        raise kind(f"{file} cannot be used ({error})", fix) from error
+
+
+@contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A new folder to fill; it appears at `target` complete when the block ends, or not at all.
 
@@ -178,7 +234,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """
     with translate_disk_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+        # Not by tempfile, whose folders and files no other user may read.
+        building = target.parent / f".building-{secrets.token_hex(8)}"
+        building.mkdir()
         try:
             yield building
             for path in building.rglob("*"):
@@ -192,7 +250,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def atomic_write(target: Path, data: bytes | str) -> None:
-    """Write a file that is either the old one or the new one, never in between.
+    """Write a file that is either the old one or the new one, never in between; who may read it stays.
 
     A link stays, and the file that it leads to is written; a device or a FIFO is written to as it is.
     """
@@ -203,15 +261,17 @@ def atomic_write(target: Path, data: bytes | str) -> None:
             return
         file = Path(os.path.realpath(target))
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
+        writing = file.parent / f".writing-{secrets.token_hex(8)}"
         try:
-            with os.fdopen(handle, "wb") as out:
+            with writing.open("xb") as out:
+                with suppress(FileNotFoundError):
+                    shutil.copymode(file, writing)
                 out.write(raw)
                 out.flush()
                 os.fsync(out.fileno())
-            Path(name).replace(file)
+            writing.replace(file)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            writing.unlink(missing_ok=True)
             raise
 
 
@@ -224,8 +284,19 @@ def sweep(folder: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    if _WINDOWS and path.is_dir():  # it flushes no folder, and a file only through a handle that may write
+        return
+    handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _read_identity(file: Path) -> tuple[str, Path | None]:
+    """(identity, folder of the workspace that it was given to); "" and None for what is not known."""
+    try:
+        known, _, root = file.read_bytes().removesuffix(b"\n").partition(b"\n")
+    except OSError:
+        return "", None
+    return known.decode("ascii", "replace").strip(), Path(os.fsdecode(root)) if root else None

@@ -95,7 +95,14 @@ def test_names_of_all_scripts_are_fine() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["features.grace_days=1e300", "features.grace_days=.nan", "generation.context=100000000"]
+    "key",
+    [
+        "features.grace_days=1e300",
+        "features.grace_days=.nan",
+        "generation.context=100000000",
+        "training.seed=100000000000000000000",
+        "generation.seed=-100000000000000000000",
+    ],
 )
 def test_numbers_beyond_all_use_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=key.partition("=")[0]):

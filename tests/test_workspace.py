@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from llm_twin import compose
+from llm_twin import compose, workspace
 from llm_twin.errors import DiskFull, WorkspaceError, WorkspaceLocked
 from llm_twin.workspace import Workspace, atomic_folder, atomic_write, sweep, translate_disk_full
 
@@ -86,6 +88,20 @@ def test_the_lock_is_free_when_its_holder_was_killed(tmp_path: Path) -> None:
         pass
 
 
+def test_who_holds_a_lock_may_let_go_while_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder takes its name away before it lets go: whoever looks for the name may be too late."""
+    with Workspace(tmp_path).lock("library"):
+        read = Path.read_text
+        monkeypatch.setattr(Path, "read_text", lambda path: path.unlink() or read(path))
+        with (
+            pytest.raises(WorkspaceLocked, match="by process unknown"),
+            Workspace(tmp_path).lock("library"),
+        ):
+            pass
+
+
 def test_the_lock_of_one_process_is_not_entered_twice(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with workspace.lock("library"), pytest.raises(WorkspaceLocked), workspace.lock("library"):
@@ -106,6 +122,50 @@ def test_a_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     with atomic_folder(target) as building:
         (building / "whole").write_text("x")
     assert (target / "whole").read_text() == "x"
+
+
+def test_what_is_made_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "version") as building:
+        (building / "file").touch()
+    atomic_write(tmp_path / "new", "x")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "file").touch()
+    folder, file = (stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "plain", tmp_path / "plain" / "file"))
+    assert stat.S_IMODE((tmp_path / "version").stat().st_mode) == folder
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == file
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_who_may_read_a_file_stays_when_it_is_written_anew(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "file"
+    target.touch()
+    target.chmod(mode)
+    atomic_write(target, "new")
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_what_windows_refuses_is_not_asked_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a folder cannot be opened, nor a file be flushed that was opened for reading."""
+    opened, flush = os.open, os.fsync
+
+    def opens(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, mode)
+
+    def flushes(handle: int) -> None:
+        import fcntl
+
+        if not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flush(handle)
+
+    monkeypatch.setattr(workspace, "_WINDOWS", True)
+    monkeypatch.setattr(os, "open", opens)
+    monkeypatch.setattr(os, "fsync", flushes)
+    with atomic_folder(tmp_path / "version") as building:
+        (building / "file").write_text("x")
+    assert (tmp_path / "version" / "file").read_text() == "x"
 
 
 def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
@@ -166,3 +226,45 @@ def test_a_path_of_a_wrong_kind_is_one_clear_line(tmp_path: Path, name: str) -> 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, code: int) -> None:
     with pytest.raises(DiskFull, match="No space left on the disk"), translate_disk_full(tmp_path):
         raise OSError(code, os.strerror(code))
+
+
+def test_a_copy_is_another_workspace_and_one_that_moved_is_not(tmp_path: Path) -> None:
+    original = Workspace(tmp_path / "twin")
+    known = original.identity()
+    shutil.copytree(original.root, tmp_path / "staging")
+    copy = Workspace(tmp_path / "staging")
+    assert original.identity() == known
+    own = copy.identity()
+    assert own == copy.identity() != known
+    (tmp_path / "twin").rename(tmp_path / "moved")
+    assert Workspace(tmp_path / "moved").identity() == known
+    assert copy.identity() == own
+
+
+def test_an_identity_of_before_is_kept_and_learns_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin" / "workspace.id").write_text("0123456789ab\n")
+    assert Workspace(tmp_path / "twin").identity() == "0123456789ab"
+    shutil.copytree(tmp_path / "twin", tmp_path / "staging")
+    assert Workspace(tmp_path / "staging").identity() != "0123456789ab"
+
+
+def test_a_workspace_that_is_reached_by_two_paths_is_one(tmp_path: Path) -> None:
+    known = Workspace(tmp_path / "twin").identity()
+    (tmp_path / "other").symlink_to(tmp_path / "twin")
+    assert Workspace(tmp_path / "other").identity() == known
+    assert Workspace(tmp_path / "twin").identity() == known
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_workspace_that_may_only_be_read_keeps_its_identity_where_it_moved(tmp_path: Path) -> None:
+    known = Workspace(tmp_path / "twin").identity()
+    (tmp_path / "twin").rename(tmp_path / "moved")
+    folders = [tmp_path / "moved" / "locks", tmp_path / "moved"]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        assert Workspace(tmp_path / "moved").identity() == known
+    finally:
+        for folder in folders[::-1]:
+            folder.chmod(0o700)

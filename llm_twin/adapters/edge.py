@@ -8,10 +8,13 @@ was made of and how many points it must hold.
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ from llm_twin.adapters.ranking import (
 from llm_twin.contracts.manifests import FEATURE_NAME
 from llm_twin.contracts.ports import Filter, Progress, Silent, VectorIndex, Vectors
 from llm_twin.contracts.records import Chunk, Post
-from llm_twin.errors import IntegrityError, VersionNotFound
+from llm_twin.errors import DiskFull, IntegrityError, StoreError, VersionNotFound
 
 MARK = "complete.json"
 SHARD = "shard"
@@ -41,6 +44,7 @@ _UPSERT = 512  # points of one update
 # than this, what is largest is left to be read as it is needed: 400 MB take 0.1 s from the system's cache.
 _SEARCHED = ("vector_index-dense", "vector_storage-dense", "payload_storage")
 _READ_AHEAD = 400_000_000
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class EdgeStore:
@@ -68,7 +72,8 @@ class EdgeStore:
     ) -> None:
         """Index all chunks; `posts` by id holds those that they are of.
 
-        Replaces what is there. Raises ValueError where chunks and rows differ in number.
+        Replaces what is there. Raises ValueError where chunks and rows differ in number, DiskFull, and
+        StoreError where the engine cannot write.
         """
         if len(chunks) != len(vectors):
             raise ValueError(f"{len(chunks)} chunks but {len(vectors)} vectors")
@@ -76,11 +81,12 @@ class EdgeStore:
         building = Path(tempfile.mkdtemp(prefix=".building-", dir=self._folder))
         try:
             quantise = self._quantise_above is not None and len(chunks) > self._quantise_above
-            shard = _create(building / SHARD, vectors.shape[1], quantise)
-            try:
-                _fill(shard, chunks, vectors, posts, progress or Silent())
-            finally:
-                shard.close()
+            with _writing(self._folder):
+                shard = _create(building / SHARD, vectors.shape[1], quantise)
+                try:
+                    _fill(shard, chunks, vectors, posts, progress or Silent())
+                finally:
+                    shard.close()
             mark = {"points": len(chunks), "content_id": content_id, "layout": LAYOUT}
             (building / MARK).write_text(json.dumps(mark), encoding="utf-8")
             self.drop(version)
@@ -145,6 +151,22 @@ class _Shard:
     def close(self) -> None:
         """Release the shard's files."""
         self._shard.close()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn what the engine raises into errors for people: a plain Exception, with the reason in its text."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        reason = " ".join(str(error).split())
+        code = re.search(r"\(os error (\d+)\)", reason)
+        what = f"The index in {folder} cannot be written ({reason[-200:]})"
+        if code and int(code[1]) in _FULL:
+            raise DiskFull(what, "Free some space and run the same command again") from error
+        raise StoreError(what, "Check that folder, then run the same command again") from error
 
 
 def _create(folder: Path, dim: int, quantise: bool) -> Any:

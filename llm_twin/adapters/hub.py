@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from llm_twin.contracts.versions import ModelVersion
+from llm_twin.contracts.manifests import MANIFEST
+from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, ADAPTER_GGUF, CARD, ModelVersion
 from llm_twin.errors import MissingDependency, PushError
 
+_OURS = (ADAPTER, ADAPTER_CONFIG, ADAPTER_GGUF, CARD, MANIFEST)  # what a version before may have left there
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -18,7 +20,6 @@ def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -
     MissingDependency that is raised where there is no such model or no way to it.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     local = fetched(model, setting, instead)
     if local is not None:
@@ -26,7 +27,7 @@ def fetch(model: str, setting: str, instead: str, endpoint: str | None = None) -
     try:
         # Where the Hub cannot be reached this gives the local copy, complete or not.
         found = Path(snapshot_download(model, allow_patterns=list(_WANTED), endpoint=endpoint))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except _failures() as error:
         raise MissingDependency(
             f"{setting} is {model!r}, no folder, and could not be downloaded ({_line(error)})", instead
         ) from error
@@ -61,6 +62,13 @@ def _complete(folder: Path) -> bool:
     return bool(there) and {name for index in indexes for name in index["weight_map"].values()} <= there
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """OSError, and the error of the HTTP client, which is another by the version of huggingface_hub."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *HfHubHTTPError.__bases__)
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
@@ -68,14 +76,13 @@ def _line(error: Exception) -> str:
 def push(version: ModelVersion, repository: str, public: bool = False, endpoint: str | None = None) -> str:
     """Upload a version as it lies in the registry, as one commit. Returns the address of that commit.
 
-    The repository ("user/name") is made where it is missing, private unless `public`; one that exists keeps
-    its visibility. The token is that of HF_TOKEN or `hf auth login`. Raises PushError.
+    It takes the place of a version that is there; what a person added beside that stays. The repository
+    ("user/name") is made where it is missing, private unless `public`; one that exists keeps its visibility.
+    The token is that of HF_TOKEN or `hf auth login`. Raises PushError.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
 
-    # OSError, and the error of the HTTP client: httpx or its successor, by the version of huggingface_hub.
-    failures: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
     hub = HfApi(endpoint=endpoint)
     try:
         hub.create_repo(repository, private=not public, exist_ok=True)
@@ -83,12 +90,13 @@ def push(version: ModelVersion, repository: str, public: bool = False, endpoint:
             repo_id=repository,
             folder_path=version.folder,
             commit_message=f"{version.name}, content id {version.manifest.content_id}",
+            delete_patterns=list(_OURS),
         )
     except HFValidationError:
         raise PushError(f"{repository!r} is no repository of the Hub", "Give it as hub:user/name") from None
     except LocalTokenNotFoundError:
         raise PushError("The Hub asks for a token", "Set HF_TOKEN, or run hf auth login") from None
-    except failures as error:
+    except _failures() as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         fix = "Set HF_TOKEN to a token that may write" if status in (401, 403) else "Try again later"
         raise PushError(f"{hub.endpoint} did not take {version.name} ({_line(error)})", fix) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from llm_twin.adapters.openmp import release_threads
+from llm_twin.adapters.openmp import cores, release_threads
 from llm_twin.contracts.ports import Piece, Sampling
 from llm_twin.contracts.versions import BASE
 from llm_twin.errors import EngineError, VersionNotFound
@@ -126,6 +126,8 @@ class LlamaCppEngine:
         def work(server: Any) -> None:
             try:
                 server.handle_completions(request, receive)
+            except Exception as error:
+                chunks.put({"error": repr(error)})
             finally:
                 chunks.put(None)
                 self._workers.discard(worker)
@@ -196,7 +198,7 @@ def _start(gguf: Path, adapters: Sequence[Path], context: int, threads: int) -> 
     params.n_parallel = SLOTS
     params.n_ctx = context * SLOTS
     params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = _cores()
+    params.cpuparams_batch.n_threads = cores()
     params.fit_params = False  # asks devices for free memory; there is one device, the processor
     # The server's second cache of prompts does not know which adapter made an entry: off. Each slot's own
     # cache does.
@@ -237,13 +239,6 @@ def _adapter(path: Path) -> Any:
     return adapter
 
 
-def _cores() -> int:
-    import psutil
-
-    cores: int | None = psutil.cpu_count(logical=False)
-    return cores or os.cpu_count() or 1
-
-
 def _free_cores() -> int:
     """Cores that nothing else is using right now, at least one.
 
@@ -253,4 +248,4 @@ def _free_cores() -> int:
     import psutil
 
     busy: float = psutil.cpu_percent(interval=0.1) / 100
-    return max(1, round(_cores() * (1 - busy)))
+    return max(1, round(cores() * (1 - busy)))

@@ -40,7 +40,7 @@ def push(version: ModelVersion, aliases: Collection[str], uri: str, name: str) -
                 client.set_registered_model_alias(name, alias, number)
             elif str(client.get_registered_model(name).aliases.get(alias)) == number:
                 client.delete_registered_model_alias(name, alias)
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:  # the latter where its files cannot be written
         reason = " ".join(str(error).split())[:200]
         raise PushError(
             f"MLflow at {uri or 'MLFLOW_TRACKING_URI'} did not take {version.name} ({reason})",

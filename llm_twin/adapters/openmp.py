@@ -1,4 +1,7 @@
-"""The threads that OpenMP keeps for later: torch's and llama.cpp's, which share one libgomp in a process."""
+"""Threads: how many are of use in this process, and those that OpenMP keeps for later.
+
+torch's and llama.cpp's are the same ones: they share one libgomp in a process.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,15 @@ import sys
 from typing import Any
 
 _SOFT = 1  # omp_pause_soft: what the program has set stays
+
+
+def cores() -> int:
+    """Physical cores that this process may use; two threads on one share its multipliers."""
+    import psutil
+
+    there = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
+    return max(1, min(there, usable))
 
 
 def release_threads() -> None:

@@ -8,7 +8,6 @@ that a text's vector is the same to the last bit whatever it was embedded with.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from llm_twin.adapters.embedder_weights import Backend, embedder_folder, embedder_id, embedder_name
+from llm_twin.adapters.openmp import cores
 from llm_twin.adapters.openvino_model import FACTS, MODEL, TOKENIZER, Facts, compiled, converted
 from llm_twin.adapters.side_by_side import side_by_side
 from llm_twin.contracts.ports import Progress, Silent, Vectors
@@ -72,7 +72,7 @@ class OpenVinoEmbedder:
         if not texts:
             return vectors
         _ = self._model, self._tokenizer  # loaded here, not in several threads at once
-        with closing(side_by_side(texts, self._encode, min(_cores(), len(texts)))) as done:
+        with closing(side_by_side(texts, self._encode, min(cores(), len(texts)))) as done:
             for row, found in done:
                 vectors[row] = found
                 progress.advance()
@@ -106,7 +106,7 @@ class OpenVinoEmbedder:
 
     @cached_property
     def _model(self) -> Any:
-        return compiled(self._folder / MODEL, _cores())
+        return compiled(self._folder / MODEL, cores())
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -126,12 +126,3 @@ class OpenVinoEmbedder:
         tokenizer = Tokenizer.from_file(str(self._folder / TOKENIZER))
         tokenizer.no_padding()
         return tokenizer
-
-
-def _cores() -> int:
-    """Physical cores that this process may use; two threads on one share its multipliers."""
-    import psutil
-
-    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    return max(1, min(cores, usable))

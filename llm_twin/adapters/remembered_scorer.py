@@ -23,18 +23,19 @@ class RememberedScorer:
 
     The SQLite file `cache` holds the log-probabilities of completions by a hash of the weights (`identity`)
     and of the ids of prompt and completion. One that cannot be used costs time alone.
+
+    Attributes:
+        dtype, context: of the scorer that is made, known before.
     """
 
-    def __init__(self, make: Callable[[], Scorer], identity: str, dtype: str, cache: Path) -> None:
+    def __init__(
+        self, make: Callable[[], Scorer], identity: str, dtype: str, context: int, cache: Path
+    ) -> None:
         self._make = make
         self._identity = identity
         self._cache = cache
         self.dtype = dtype
-
-    @property
-    def context(self) -> int:
-        """Tokens that prompt and completion may have together."""
-        return self._scorer.context
+        self.context = context
 
     def token_logprobs(self, prompt: Sequence[int], completion: Sequence[int]) -> NDArray[np.float64]:
         """Natural-log probability of each completion token after the prompt, shape [len(completion)]."""

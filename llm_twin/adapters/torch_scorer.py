@@ -65,5 +65,5 @@ class TorchScorer:
             logits = head(hidden[at : at + _SLICE]).float()
             targets = row[0, start + at : start + at + len(logits)]
             found.append(-torch.nn.functional.cross_entropy(logits, targets, reduction="none"))
-        scores: NDArray[np.float64] = torch.cat(found).double().cpu().numpy()
+        scores: NDArray[np.float64] = torch.cat(found).cpu().double().numpy()
         return scores

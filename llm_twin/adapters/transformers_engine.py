@@ -17,6 +17,7 @@ from llm_twin.adapters.base_model import BaseModel, load_model
 from llm_twin.adapters.llama_cpp import REPEAT_WINDOW, check_request
 from llm_twin.contracts.ports import ChatTokenizer, Piece, Sampling
 from llm_twin.contracts.versions import BASE
+from llm_twin.errors import EngineError
 
 _BROKEN = "�"  # what a decoder puts for the bytes of a character that is not complete yet
 
@@ -57,8 +58,9 @@ class TransformersEngine:
         return dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
     def close(self) -> None:
-        """Free the model."""
-        self._model = None
+        """Free the model, once the step that is being taken has ended."""
+        with self._turn:
+            self._model = None
 
     def _pieces(self, prompt: list[int], model: str, sampling: Sampling) -> Iterator[Piece]:
         import torch
@@ -90,13 +92,16 @@ class TransformersEngine:
         """Logits of the next token, [vocabulary], float32 on the CPU; and the cache of keys and values."""
         import torch
 
-        with self._turn, torch.inference_mode(), self._adapter(model):
-            out = self._model(
-                input_ids=torch.tensor([ids], device=self._device),
-                cache=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+        with self._turn, torch.inference_mode():
+            if self._model is None:
+                raise EngineError("This transformers engine was closed", "Open the twin again")
+            with self._adapter(model):
+                out = self._model(
+                    input_ids=torch.tensor([ids], device=self._device),
+                    cache=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
         return out.logits[0, -1].float().cpu(), out.cache
 
     def _adapter(self, model: str) -> Any:

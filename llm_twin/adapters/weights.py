@@ -100,24 +100,26 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
     Raises TwinError where the cache cannot be written.
     """
     from filelock import FileLock
+    from safetensors import SafetensorError
 
     if target.is_dir():
         return target
-    with ExitStack() as stack:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # A second process waits here, then finds the folder made.
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A second process waits here, then finds the folder made.
+        with ExitStack() as stack:
             stack.enter_context(FileLock(target.with_suffix(".lock")))
             building = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
-        except OSError as error:
-            raise TwinError(
-                f"The cache {target.parent} cannot be written ({error.strerror})",
-                f"Set {ENVIRONMENT} to a folder for weights that can",
-            ) from None
-        stack.callback(shutil.rmtree, building, ignore_errors=True)
-        if not target.is_dir():
-            make(building)
-            building.rename(target)
+            stack.callback(shutil.rmtree, building, ignore_errors=True)
+            if not target.is_dir():
+                make(building)
+                building.rename(target)
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise TwinError(
+            f"The cache {target.parent} cannot be written ({reason})",
+            f"Free some space, or set {ENVIRONMENT} to a folder for weights that can",
+        ) from error
     return target
 
 

@@ -1,4 +1,4 @@
-"""Feature versions in words: what one holds, what changed between two, and why old ones stay."""
+"""Feature versions in words: what one holds, what changed between two; of both kinds, why old ones stay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from llm_twin.contracts.manifests import FeatureManifest
     from llm_twin.feature import FeatureReport
     from llm_twin.feature.diff import Changes, Diff
-    from llm_twin.feature.gc import Collected
+    from llm_twin.feature.gc import Collected as OldFeatures
+    from llm_twin.registry.gc import Collected as OldModels
 
 _ID, _FIGURE = re.compile(r"\b[0-9a-f]{12}\b"), re.compile(r"\b\d+(?:\.\d+)?\b")
 _WIDTH = 60  # characters of a note
@@ -93,8 +94,8 @@ def difference(found: Diff, titles: Mapping[str, str]) -> Iterator[str]:
         yield f"{name:18}{_value(before)} to {_value(after)}"
 
 
-def collected(found: Collected, dry_run: bool) -> Iterator[str]:
-    """The lines of `features gc`."""
+def collected(found: OldFeatures | OldModels, dry_run: bool) -> Iterator[str]:
+    """The lines of `features gc` and `models gc`."""
     for name, why in found.kept.items():
         yield f"  {name}  stays: {why}"
     for name in found.gone:

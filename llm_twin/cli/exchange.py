@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_twin.cli import lineage, show
+from llm_twin.cli import describe, lineage, show
 from llm_twin.cli.options import MOST_DAYS, Json, ModelVersion, Set, Workspace, space
 
 
@@ -134,4 +134,4 @@ def gc(
     from llm_twin import compose
 
     found = compose.collect_old_models(space(workspace, overrides), older_than, dry_run)
-    show.result(asdict(found) | {"dry_run": dry_run}, as_json, *lineage.collected(found, dry_run))
+    show.result(asdict(found) | {"dry_run": dry_run}, as_json, *describe.collected(found, dry_run))

@@ -1,4 +1,4 @@
-"""Model versions in words: what one was made from, what changed between two, and why old ones stay."""
+"""Model versions in words: what one was made from, and what changed between two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from llm_twin.contracts.manifests import ModelManifest
     from llm_twin.registry.diff import Diff, Score
-    from llm_twin.registry.gc import Collected
 
 _SHOWN = 50  # posts of one kind; --json has all
 
@@ -52,18 +51,6 @@ def difference(found: Diff, titles: Mapping[str, str]) -> Iterator[str]:
     yield from _posts("left", found.left, titles)
     for score in found.scores:
         yield f"{score.split:12}{score.system:10}{_number(score.old)} to {_number(score.new)}{_of(score)}"
-
-
-def collected(found: Collected, dry_run: bool) -> Iterator[str]:
-    """The lines of `models gc`."""
-    for name, why in found.kept.items():
-        yield f"  {name}  stays: {why}"
-    for name in found.gone:
-        yield f"  {name}  {'would go' if dry_run else 'is gone'}"
-    if found.gone:
-        yield f"{found.freed_mb} MB {'would be freed' if dry_run else 'freed'}."
-    else:
-        yield "Nothing to collect."
 
 
 def _posts(what: str, ids: Sequence[str], titles: Mapping[str, str]) -> Iterator[str]:

@@ -108,20 +108,14 @@ def diff_post(post: Which, workspace: Workspace = None, overrides: Set = None, a
 
     opened = space(workspace, overrides)
     with compose.open_library(opened) as library:
-        history = library.history(_find(library.get(post), post).id)
+        history = library.history(library.get(post).id)
     if len(history) < 2:
         show.result({"revisions": len(history), "diff": []}, as_json, "There is one revision only.")
         return
-    before, after = history[-2], history[-1]
-    lines = list(
-        unified_diff(
-            before.markdown.splitlines(),
-            after.markdown.splitlines(),
-            before.seen_at,
-            after.seen_at,
-            lineterm="",
-        )
-    )
+    before, after = history[-2:]
+    # Not splitlines: the library keeps other line ends, such as U+2028, within a line.
+    old, new = ([f"# {r.title}", "", *r.markdown.split("\n")] for r in (before, after))
+    lines = list(unified_diff(old, new, before.seen_at, after.seen_at, lineterm=""))
     show.result({"revisions": len(history), "diff": lines}, as_json, *lines)
 
 
@@ -154,12 +148,4 @@ def _one(post: str, workspace: Path | None, overrides: list[str] | None) -> Post
     from llm_twin import compose
 
     with compose.open_library(space(workspace, overrides)) as library:
-        return _find(library.get(post), post)
-
-
-def _find(found: Post | None, asked: str) -> Post:
-    from llm_twin.errors import VersionNotFound
-
-    if found is None:
-        raise VersionNotFound(f"No post {asked!r} in the library", "See llm-twin posts list")
-    return found
+        return library.get(post)

@@ -209,13 +209,13 @@ def _within(hit: Hit, start: int, width: int) -> int:
     return len({hit.text[a:b].lower() for a, b in hit.matches if start <= a and b <= start + width})
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout, cut to the width of the terminal only where there is one."""
     from rich.console import Console
     from rich.table import Table
 
     width = None if sys.stdout.isatty() else max(120, shutil.get_terminal_size().columns)
-    grid = Table(*headings, title=title or None, title_justify="left", box=None, pad_edge=False)
+    grid = Table(*headings, box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*("" if cell is None else plain(str(cell)) for cell in row))
     Console(width=width).print(grid, highlight=False, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -45,22 +46,24 @@ def tell(story: Story, folder: Path, as_json: bool) -> None:
         show.say(sources(exchange.twin))
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in story.seconds.items())
     show.say(f"\n{'=' * 100}\nDone in {took:.0f} s ({stages}). Now talk to the twin yourself:\n")
-    show.say(f"    {_command()} chat --workspace {folder}\n")
+    show.say(f"    {chat_in(folder)}\n")
 
 
 def _wrapped(answer: Answer) -> str:
     return "\n".join(textwrap.fill(line, 100) for line in answer.text.splitlines())
 
 
-def _command() -> str:
-    """The command as the user can type it: by its path where it is not on PATH."""
+def chat_in(folder: Path) -> str:
+    """The command that opens a chat, as the user can type it: by its path where it is not on PATH."""
     import shutil
     import sys
 
     own = Path(sys.argv[0])
     if shutil.which("llm-twin") or not own.exists():
-        return "llm-twin"
-    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
+        own = Path("llm-twin")
+    elif own.is_relative_to(Path.cwd()):
+        own = own.relative_to(Path.cwd())
+    return shlex.join([str(own), "chat", "--workspace", str(folder)])
 
 
 def _as_json(story: Story) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +14,10 @@ from llm_twin.cli.options import FeatureVersion, Json, Model, Set, Tainted, Work
 
 if TYPE_CHECKING:
     from llm_twin.api import Twin
-    from llm_twin.contracts.records import Answer
+    from llm_twin.contracts.records import Answer, Kind
     from llm_twin.inference.reply import Reply
+
+_KINDS: tuple[Kind, ...] = ("post", "note")  # that features hold: replies are left out of them
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +32,11 @@ def search(
     by: Annotated[str, typer.Option("--by", help="post or chunk.")] = "post",
     sources: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="HOST", help="Only posts of this site."),
+        typer.Option("--source", metavar="HOST", help="Only posts of this site, with or without www."),
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        typer.Option(
-            "--kind", metavar="KIND", help="Only this kind: post or note; features hold no replies."
-        ),
+        typer.Option("--kind", metavar="KIND", help="Only this kind: post or note."),
     ] = None,
     languages: Annotated[
         list[str] | None, typer.Option("--language", metavar="CODE", help="Only this language, such as en.")
@@ -54,17 +54,15 @@ def search(
 ) -> None:
     """Retrieval alone: the passages that a question finds."""
     from llm_twin.contracts.ports import Filter
-    from llm_twin.contracts.records import Kind
 
     if by not in ("post", "chunk"):
         raise typer.BadParameter(f"{by!r} is neither post nor chunk", param_hint="--by")
-    if wrong := set(kinds or ()) - set(get_args(Kind)):
-        raise typer.BadParameter(
-            f"{min(wrong)!r} is none of {', '.join(get_args(Kind))}", param_hint="--kind"
-        )
+    if wrong := set(kinds or ()) - set(_KINDS):
+        raise typer.BadParameter(f"{min(wrong)!r} is neither {' nor '.join(_KINDS)}", param_hint="--kind")
+    hosts = {host.lower().removeprefix("www.") for host in sources or ()}
     where = Filter(
-        sources=frozenset(s.lower() for s in sources or ()),
-        kinds=frozenset(kind for kind in get_args(Kind) if kind in (kinds or ())),
+        sources=frozenset(hosts | {f"www.{host}" for host in hosts}),
+        kinds=frozenset(kind for kind in _KINDS if kind in (kinds or ())),
         languages=frozenset(code.lower() for code in languages or ()),
         since=since.date().isoformat() if since else None,
         until=until.date().isoformat() if until else None,

@@ -55,7 +55,7 @@ def of_utc(moment: Any) -> str | None:
 def written(text: str) -> str | None:
     """The first date written out in a text: "April 18, 2020", "18. April 2020", "18 de abril de 2020".
 
-    Numbers alone count where their order is certain: 2020-04-18, 18.04.2020, 2020年4月18日.
+    Numbers alone count where their order is certain: 2020-04-18, 18.04.2020, 2020. 4. 18., 2020年4月18日.
     """
     if not _YEAR.search(text):
         return None
@@ -89,8 +89,10 @@ def _written() -> tuple[dict[str, int], list[tuple[re.Pattern[str], str]]]:
             "dmy",
         ),
         (r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)", "ymd"),
+        (r"\b(\d{4})\.\s(\d{1,2})\.\s(\d{1,2})(?!\d)", "ymd"),
         (r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?!\d)", "dmy"),
         (r"\b(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]", "ymd"),
+        (rf"\b(\d{{4}})\.?\s+{month}\s+(\d{{1,2}})\b", "ymd"),
     )
     by_name = {_folded(name): number for name, number in names.items()}
     return by_name, [(re.compile(form, re.IGNORECASE), order) for form, order in forms]

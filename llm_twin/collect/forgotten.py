@@ -4,32 +4,43 @@ Two steps, so that a process killed between them still finds the words that it h
 What stays is a mark for each address (the post id, twelve hex digits of a sha256) and for each text of a
 whole post (the revision, a sha256), so that neither comes back under another name. No address and no word is
 kept. The text of a note gets no mark: it may be short enough to be guessed from its hash.
+
+A thread has the address of its first text. Where that is deleted, the rest is a thread at the address of the
+next, so the addresses of all its texts are known, and get a mark too.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
+from llm_twin.collect.item import Thread
 from llm_twin.contracts.records import Post
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS forgotten (
     mark TEXT PRIMARY KEY, post_id TEXT NOT NULL, since TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    post_id TEXT NOT NULL REFERENCES posts(id), id TEXT NOT NULL, PRIMARY KEY (post_id, id)
+) WITHOUT ROWID;
 """
-# Of `upsert`'s doctrine: a whole post with the text of another, under whatever address, is that post.
+# Of `upsert`'s doctrine: a whole post with the text of another, under whatever address, is that post. A
+# thread and what stands alone of it, as when its first text was deleted, are one too.
 _SAME = """
 SELECT id FROM posts WHERE id = :post OR kind = 'post' AND revision IN (
     SELECT r.revision FROM revisions r JOIN posts p ON p.id = r.post_id WHERE p.id = :post AND p.kind = 'post'
-) ORDER BY id
+) OR id IN (SELECT post_id FROM parts WHERE id = :post UNION SELECT id FROM parts WHERE post_id = :post)
+ORDER BY id
 """
 _MARKS = """
-INSERT OR IGNORE INTO forgotten
+INSERT INTO forgotten
 SELECT :post, :post, :now
 UNION SELECT id, :post, :now FROM aliases WHERE post_id = :post
+UNION SELECT id, :post, :now FROM parts WHERE post_id = :post
 UNION SELECT r.revision, :post, :now FROM revisions r JOIN posts p ON p.id = r.post_id
     WHERE p.id = :post AND p.kind = 'post'
-"""
+ON CONFLICT (mark) DO UPDATE SET post_id = excluded.post_id WHERE mark = excluded.post_id
+"""  # an id is first the mark of the post that has it
 
 
 def same(db: sqlite3.Connection, post_id: str) -> tuple[str, ...]:
@@ -46,10 +57,19 @@ def mark(db: sqlite3.Connection, post_id: str, now: str) -> tuple[str, ...]:
     return found
 
 
+def note_parts(db: sqlite3.Connection, post_id: str, post: Post) -> None:
+    """Keep which texts a stored post is joined of now."""
+    db.execute("DELETE FROM parts WHERE post_id = ?", (post_id,))
+    if isinstance(post, Thread):
+        db.executemany("INSERT OR IGNORE INTO parts VALUES (?, ?)", [(post_id, part) for part in post.parts])
+
+
 def refuses(db: sqlite3.Connection, post: Post) -> bool:
-    """Whether the post is a forgotten one, by its address or, for whole posts, by its text."""
-    marks = (post.id, post.revision if post.kind == "post" else post.id)
-    return db.execute("SELECT 1 FROM forgotten WHERE mark IN (?, ?)", marks).fetchone() is not None
+    """Whether the post is a forgotten one or has one in it: by addresses or, for whole posts, by the text."""
+    marks = {post.id, post.revision if post.kind == "post" else post.id}
+    marks |= set(post.parts) if isinstance(post, Thread) else set()
+    query = "SELECT 1 FROM forgotten WHERE mark = ?"
+    return any(db.execute(query, (mark,)).fetchone() for mark in marks)
 
 
 def ids(db: sqlite3.Connection) -> frozenset[str]:
@@ -80,6 +100,7 @@ def erase(db: sqlite3.Connection) -> bool:
         BEGIN IMMEDIATE;
         DELETE FROM revisions WHERE post_id IN (SELECT post_id FROM forgotten);
         DELETE FROM aliases WHERE post_id IN (SELECT post_id FROM forgotten);
+        DELETE FROM parts WHERE post_id IN (SELECT post_id FROM forgotten);
         DELETE FROM posts WHERE id IN (SELECT post_id FROM forgotten);
         COMMIT;
         """

@@ -51,9 +51,17 @@ DAMAGED = frozenset(
 )
 
 # Reasons by which an author has taken back what may have been public before.
-WITHDRAWN = frozenset({"draft", "scheduled", "private", "trash", "connections only"})
+WITHDRAWN = frozenset(
+    {"draft", "scheduled", "private", "trash", "connections only", "protected by a password"}
+)
 
 Item = Post | Rejected
+
+
+class Thread(Post):
+    """Several short texts as one post; `parts` are the ids that those after the first would have alone."""
+
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,13 @@ class Export:
         source: whose export of what, such as "mastodon:https://social.example/users/author".
         complete: it holds all that its author has there, so a post of this source that is not in it is gone.
         items: read while they are asked for.
+        note: a line for the person, where something had to be chosen.
     """
 
     source: str
     complete: bool
     items: Iterator[Item]
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", whole(self.source))
@@ -82,6 +92,12 @@ def whole(text: str) -> str:
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text.translate(_WINDOWS)))
+
+
+def same_author(wanted: str, named: str) -> bool:
+    """Whether a byline names an author: alone, or among several."""
+    names = re.split(r",|;|&|\band\b|\n", named)
+    return wanted.casefold().strip() in {n.casefold().strip() for n in [named, *names]}
 
 
 def id_at(address: str) -> str:

@@ -24,7 +24,7 @@ from llm_twin.errors import CollectError, WorkspaceError
 from llm_twin.workspace import translate_disk_full
 
 Change = Literal["new", "changed", "unchanged", "forgotten"]
-_VERSION = 3  # of the schema, in SQLite's user_version
+_VERSION = 4  # of the schema, in SQLite's user_version
 _MISSES = 2  # runs in a row in which a post was not found, after which it counts as removed
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS posts (
@@ -137,6 +137,7 @@ class Library:
                 )
                 if identity != post.id:
                     db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (post.id, identity))
+            forgotten.note_parts(db, identity, post)
             if row is None or row[1] != post.revision:
                 db.execute(
                     "INSERT INTO revisions SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ? "
@@ -166,6 +167,12 @@ class Library:
         db = self._reading()
         query = "SELECT id FROM posts WHERE source = ? AND removed_at IS NULL"
         return {identity for (identity,) in db.execute(query, (source,))} if db else set()
+
+    def source(self, post_id: str) -> str:
+        """Where the post of exactly this id was last found, be it removed; "" for an unknown one."""
+        db = self._reading()
+        row = db.execute("SELECT source FROM posts WHERE id = ?", (post_id,)).fetchone() if db else None
+        return str(row[0]) if row else ""
 
     def stored(self, post: Post) -> str | None:
         """The id under which a post is stored, be it under another address; None for a new one."""
@@ -374,16 +381,17 @@ def _post(row: tuple[str, ...]) -> Post:
 
 
 def _order(post: Post) -> tuple[str, str]:
-    return _instant(post.published_at or ""), post.url
+    return when(post), post.url
 
 
-def _instant(date: str) -> str:
-    """A date as a UTC text that sorts by time, whatever the offset it was written with."""
+def when(post: Post) -> str:
+    """When a post was published, as a UTC text that sorts by time; "" where nothing says so."""
+    date = post.published_at or ""
     try:
         found = datetime.fromisoformat(date)
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):  # no date, or the first or last day of all years
         return date
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 def _literal(pattern: str) -> str:

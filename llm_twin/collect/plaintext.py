@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
+from typing import Any
 
 _TITLE_CHARS = 2000  # of a title that are looked at; the patterns below are slow on long texts
 _HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.DOTALL | re.IGNORECASE)
@@ -23,6 +25,17 @@ def to_html(text: str) -> str:
     found = (part.strip() for part in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")))
     lines = (html.escape(part, quote=False).replace("\n", "<br>") for part in found if part)
     return "".join(f"<p>{paragraph}</p>\n" for paragraph in lines)
+
+
+def names(found: Iterable[Any]) -> str | None:
+    """What names the authors of one text as one name, each of them once; None where nothing does."""
+    texts = (one_line(name) for name in found if isinstance(name, str))
+    return one_line(", ".join(dict.fromkeys(filter(None, texts)))) or None
+
+
+def compared(text: str) -> str:
+    """The words of a title or a heading, the same however they are set."""
+    return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
 def one_line(text: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
 
 from llm_twin.collect import urls
-from llm_twin.collect.item import WITHDRAWN, Item, Rejected, Withdrawn, id_at
+from llm_twin.collect.item import WITHDRAWN, Item, Rejected, Withdrawn, id_at, same_author
 from llm_twin.collect.library import Change, Library
 from llm_twin.contracts import private
 from llm_twin.contracts.private import Kind
 from llm_twin.contracts.records import Post
+
+_FOLDERS = frozenset({"folder", "html"})  # sources whose posts may have no address but that of their file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,29 @@ class Tally:
             self.private.update(private.tally(private.find(f"{item.title}\n\n{item.markdown}")))
             self.taken.append(item.url)
 
+    def at_home(self, found: Item, source: str) -> Item:
+        """What a folder has, at an address of its own where another one of its name has that file too.
+
+        The address of a file says its folder's name and not where that lies, so that it stays the same where
+        the folder is moved. Where both files have the same text, they are one post.
+        """
+        address = found.where if isinstance(found, Rejected) else found.url
+        kind, _, here = source.partition(":")
+        if kind not in _FOLDERS or not address.startswith("file:"):
+            return found
+        label, _, name = address.removeprefix("file:").partition("/")
+        own = f"file:{label}~{sha256(here.encode()).hexdigest()[:8]}/{name}"
+        if not self.library.source(id_at(own)):
+            kind, _, there = self.library.source(id_at(address)).partition(":")
+            another = kind in _FOLDERS and there != here
+            if not another or not (Path(here, name).is_file() and Path(there, name).is_file()):
+                return found
+            if isinstance(found, Post) and self.library.compare(found) == "unchanged":
+                return found
+        if isinstance(found, Rejected):
+            return replace(found, where=own)
+        return found.model_copy(update={"id": id_at(own), "url": own})
+
     def _store(self, post: Post, source: str) -> Change:
         """Store a post, or only compare it in a dry run.
 
@@ -116,7 +142,7 @@ class Tally:
             self.gone(kept.id, for_good=True)
 
     def _is_of_another(self, named: str | None) -> bool:
-        return bool(self.author and named and not _same_author(self.author, named))
+        return bool(self.author and named and not same_author(self.author, named))
 
     def refuse_all(self, refusals: Iterable[Rejected]) -> None:
         """Count what was not taken."""
@@ -128,7 +154,11 @@ class Tally:
         Not of a post that this run has found: it is public there.
         """
         ids = {p.id for r in refusals if r.reason in WITHDRAWN and (p := self._stored_before(r))}
-        return ids - {self.library.identity(id_at(url)) for url in self.taken} if ids else ids
+        return ids - self.present() if ids else ids
+
+    def present(self) -> set[str]:
+        """Ids of stored posts that this run has found."""
+        return {self.library.identity(id_at(url)) for url in self.taken}
 
     def _stored_before(self, refused: Rejected) -> Post | None:
         """The post that was last found at an address, or on its site with the same text."""
@@ -166,9 +196,3 @@ class Tally:
             seconds=seconds,
             dry_run=self.dry_run,
         )
-
-
-def _same_author(wanted: str, named: str) -> bool:
-    """Whether a byline names an author: alone, or among several."""
-    names = re.split(r",|;|&|\band\b|\n", named)
-    return wanted.casefold().strip() in {n.casefold().strip() for n in [named, *names]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llm_twin.collect import urls
 from llm_twin.collect.item import DAMAGED, Export, Rejected
-from llm_twin.collect.library import Library
+from llm_twin.collect.library import Library, when
 from llm_twin.collect.report import CollectReport, Tally
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Progress
@@ -86,7 +86,7 @@ def _files(path: Path, tally: Tally, progress: Progress) -> None:
     from llm_twin.collect.exports.archive import Archive
 
     with Archive(path) as archive:
-        found, beside = exports.read(archive)
+        found, beside = exports.read(archive, tally.author)
         if not archive.names:
             raise NothingFound(f"No post was found in {path}: there is no file in it", f"Give {ACCEPTED}")
         if not found:
@@ -106,19 +106,28 @@ def _files(path: Path, tally: Tally, progress: Progress) -> None:
 def _export(export: Export, tally: Tally, progress: Progress) -> None:
     """Take the posts of an export, and remove what is gone from it or is public no more."""
     progress.start(export.source.split(":")[0])
+    if export.note:
+        progress.say(export.note)
     before = tally.posts
     refused: list[Rejected] = []
-    missing = tally.library.ids(export.source) if export.complete else set()
-    for found in export.items:
+    newest = ""
+    library = tally.library
+    missing = library.ids(export.source) if export.complete else set()
+    for each in export.items:
+        found = tally.at_home(each, export.source)
         tally.add(found, export.source)
         if isinstance(found, Rejected):
             refused.append(found)
         else:
-            missing.discard(tally.library.stored(found) or "")
+            missing.discard(library.stored(found) or "")
+            newest = max(newest, when(found))
         progress.advance(1, note=f"{tally.posts - before} posts")
     if missing and any(r.reason in DAMAGED for r in refused):
         number = f"{len(missing)} post{'s' * (len(missing) > 1)}"
         progress.say(f"{number} not found here any more, and kept: a part of it could not be read.")
         missing.clear()
+    # Of two archives of one account, the older says nothing of what this run has found in the newer.
+    found_before = filter(None, map(library.standing, missing & tally.present()))
+    missing -= {post.id for post in found_before if when(post) > newest}
     for identity in missing | tally.withdrawn(refused):
         tally.gone(identity, for_good=True)

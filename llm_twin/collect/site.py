@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from llm_twin.collect import urls
 from llm_twin.collect.item import Rejected
-from llm_twin.collect.pages import page, reading
+from llm_twin.collect.library import Library
+from llm_twin.collect.pages import judge, page, reading
 from llm_twin.collect.report import Tally
 from llm_twin.collect.web.discover import Crawl
 from llm_twin.collect.web.fetch import Client, Refused
@@ -51,11 +52,18 @@ def collect_site(
             _follow_move(each, crawl, known, tally)
         tally.add(each, f"site:{urls.site(crawl.site)}")
         progress.advance(1, note=f"{tally.posts - before} posts")
-    for identity, status in crawl.gone.items():
-        if identity in known:
-            tally.gone(Post.id_of(identity), for_good=status == _GONE)
+    present = tally.present()
+    absent = {url for url in known if tally.library.identity(Post.id_of(url)) not in present}
+    for identity in tally.withdrawn(crawl.refusals):
+        tally.gone(identity, for_good=True)
+    for url in absent & crawl.gone.keys():
+        tally.gone(Post.id_of(url), for_good=crawl.gone[url] == _GONE)
     if tally.posts == before:
         raise _nothing(start, len(found), tally)
+    for url in absent & _replaced(crawl, present, tally.library):
+        tally.gone(Post.id_of(url), for_good=False)
+        if url in crawl.left:
+            cache.forget(crawl.left[url][0])  # the next run is to see the redirect for itself
     if not config.author and len(authors) > 1:
         _name_authors(authors, progress)
 
@@ -65,6 +73,20 @@ def _follow_move(post: Post, crawl: Crawl, known: dict[str, str], tally: Tally) 
     old = crawl.moved.get(urls.canonical(post.url)) if urls.clean(post.url) else None
     if old in known and Post.id_of(old) != post.id:
         tally.move(Post.id_of(old), post.id)
+
+
+def _replaced(crawl: Crawl, present: set[str], library: Library) -> set[str]:
+    """Canonical urls that lead to another post or to a page of another kind for good, as deleted posts do.
+
+    Redirects for now are not counted: pages that ask for a login or for patience are reached by them. Nor is
+    what leads to a page that may be the post, though it was not read as one; nor several copies of one post,
+    since a theme may name the same address on all pages.
+    """
+    named = Counter(crawl.copies.values())
+    to = {url: target for url, target in crawl.copies.items() if named[target] == 1}
+    to |= {url: target for url, (_, target) in crawl.left.items()}
+    others = {url for url, target in to.items() if library.identity(Post.id_of(target)) in present}
+    return others | {url for url, (_, target) in crawl.left.items() if judge.why_not_address(target)}
 
 
 def _name_authors(authors: Counter[str], progress: Progress) -> None:

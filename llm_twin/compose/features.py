@@ -104,18 +104,19 @@ def _follow_features(space: Twinspace, version: FeatureVersion) -> str:
 
     Returns a line for the person; "" where there is nothing to say.
     """
-    live = space.registry.live()
-    if live is None or live.features == version.name:
-        return ""
-    if live.model != BASE:
-        try:
-            check_fit(space.registry.get(live.model), version)
-        except (MismatchError, IntegrityError, VersionNotFound) as error:
-            # The model keeps serving with the features that it fits; training a new one moves both. One that
-            # is damaged serves with none.
-            return f"Live stays {live.model} with {live.features}: {error}"
-    space.registry.switch(Pair(live.model, version.name), "features build", expected=live)
-    return f"Live: {live.model} with {version.name}."
+    while True:
+        live = space.registry.live()
+        if live is None or live.features == version.name:
+            return ""
+        if live.model != BASE:
+            try:
+                check_fit(space.registry.get(live.model), version)
+            except (MismatchError, IntegrityError, VersionNotFound) as error:
+                # The model keeps serving with the features that it fits; training a new one moves both. One
+                # that is damaged serves with none.
+                return f"Live stays {live.model} with {live.features}: {error}"
+        if space.registry.switch(Pair(live.model, version.name), "features build", expected=live):
+            return f"Live: {live.model} with {version.name}."
 
 
 def feature_version(space: Twinspace, name: str = "latest") -> FeatureVersion:
@@ -166,7 +167,13 @@ def collect_old_features(
     """
     from llm_twin.feature import gc
 
-    wanted = {entry.features: f"{entry.version} was trained on it" for entry in space.registry.entries()}
+    # By content: a version that was imported names its features as another workspace did.
+    here = {manifest.content_id: manifest.version for manifest in list_features(space)}
+    wanted = {
+        here[model.features.id]: f"{name} was trained on it"
+        for name, model in space.registry.manifests().items()
+        if model.features.id in here
+    }
     for pair, why in reversed(
         [*zip(space.registry.pairs(), ("live", "a rollback leads to it"), strict=False)]
     ):

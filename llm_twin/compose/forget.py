@@ -27,7 +27,14 @@ from llm_twin.compose.taint import learnt_from, taint
 from llm_twin.contracts.manifests import FeatureManifest
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import CollectError, EmptyStore, IntegrityError, VersionNotFound
+from llm_twin.errors import (
+    CollectError,
+    EmptyStore,
+    IntegrityError,
+    MissingDependency,
+    StoreError,
+    VersionNotFound,
+)
 from llm_twin.registry import Pair
 from llm_twin.workspace import Workspace
 
@@ -55,6 +62,7 @@ class ForgetReport:
         files: saved chats and reports that hold words of it, which go.
         yours: other files of the workspace that hold words of it; they are the author's own and stay.
         runs, embeddings: numbers of training runs and of kept vectors that go.
+        unreached: why what a Qdrant server may still hold is not known to be gone; "" where none was used.
         retrained: the clean model version, where one was asked for.
     """
 
@@ -70,6 +78,7 @@ class ForgetReport:
     runs: int
     embeddings: int
     dry_run: bool
+    unreached: str = ""
     retrained: TrainReport | None = None
 
 
@@ -161,6 +170,7 @@ def _carry_out(
     holding = _holding(space, ids)
     _leave(space, holding, successor)
     gc.remove(space.workspace, vector_store(space), holding, REASON)
+    unreached = _clear_server(space)
     progress.start("caches and runs")
     _keep_embeddings(space, ids)
     _keep_drafts(space)
@@ -173,6 +183,7 @@ def _carry_out(
         successor=successor.version if successor else None,
         live=space.registry.live(),
         dry_run=False,
+        unreached=unreached,
     )
 
 
@@ -199,6 +210,24 @@ def _leave(space: Twinspace, going: list[FeatureManifest], successor: FeatureMan
             if space.registry.manifest(entry.version).prompt == prompt:
                 fitting.append(entry.version)
     space.registry.leave_features([m.version for m in going], name, fitting)
+
+
+def _clear_server(space: Twinspace) -> str:
+    """Drop what is on the Qdrant server on which the vectors lay before; why not, where it is not reached."""
+    from llm_twin.feature import gc
+
+    store = space.config.store
+    if store.kind == "qdrant" or not (store.prefix or space.workspace.identity_file.is_file()):
+        return ""
+    if store.url is None:
+        return "store.url does not name the Qdrant server on which the vectors lay before"
+    there = store.model_copy(update={"kind": "qdrant"})
+    server = replace(space, config=space.config.model_copy(update={"store": there}))
+    try:
+        gc.remove(space.workspace, vector_store(server), [], REASON)
+    except (StoreError, MissingDependency) as error:
+        return error.what
+    return ""
 
 
 def _empty_cache(workspace: Workspace) -> None:
@@ -270,7 +299,7 @@ def _quoting(workspace: Workspace, traces: Traces) -> tuple[list[Path], list[Pat
 def _files(workspace: Workspace) -> Iterator[Path]:
     """All files but those of the stores, which are dealt with by themselves, and hidden ones (.git)."""
     stores = {workspace.features, workspace.index, workspace.models, workspace.runs, workspace.cache}
-    own = {workspace.root / "locks", workspace.config_file, workspace.root / "workspace.id"}
+    own = {workspace.root / "locks", workspace.config_file, workspace.identity_file}
     for top in sorted(workspace.root.glob("*")):
         if top in stores | own or top.name.startswith((workspace.library.name, ".")):
             continue

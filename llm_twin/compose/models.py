@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_twin.compose.features import check_features, feature_name, feature_version
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.lineage import own_features, serving_features
-from llm_twin.compose.parts import base_model, by_llama_cpp, convert_adapter
+from llm_twin.compose.parts import base_model, by_llama_cpp, convert_adapter, longest_context
 from llm_twin.compose.preference import PreferenceReport, prefer, samples_for
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import taint, why_tainted
@@ -139,8 +139,9 @@ def _conclude(
     validation = run.bits_per_byte
     shots = space.config.training.shots
     if shots:
-        plain = _scorer(space, base, precision)
-        validation = validation | _few_shot(version, validation, plain, tokenizer, shots, progress)
+        # The scorer is dropped again: a large base finds room for no third.
+        shown = _few_shot(version, validation, _scorer(space, base, precision), tokenizer, shots, progress)
+        validation = validation | shown
     scorers = {
         BASE: _scorer(space, base),
         "adapter": _scorer(space, base, adapter=run.adapter_dir),
@@ -152,19 +153,34 @@ def _conclude(
 
 
 def _scorer(space: Twinspace, base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = None) -> Scorer:
-    """The base, with an adapter or without; what it said of a text before is not asked again."""
+    """The base, with an adapter or without, where training runs; what it said before is not asked again."""
     from llm_twin.adapters.base_model import load_model
     from llm_twin.adapters.remembered_scorer import CACHE, RememberedScorer
     from llm_twin.adapters.torch_scorer import TorchScorer
     from llm_twin.adapters.weights import file_sha256
+    from llm_twin.training import processes
 
     parts = [file_sha256(adapter / name) for name in (ADAPTER, ADAPTER_CONFIG)] if adapter else []
+    device = processes().device
+    if device.type != "cpu":  # each kind of processor rounds in its own way
+        parts.append(device.type)
     return RememberedScorer(
-        lambda: TorchScorer(load_model(base, dtype, adapter)),
+        lambda: TorchScorer(_moved(load_model(base, dtype, adapter), device)),
         digest([base.id, dtype, package_version("torch"), *parts]),
         dtype,
+        longest_context(base),
         space.workspace.cache / CACHE,
     )
+
+
+def _moved(model: Any, device: Any) -> Any:
+    """The model on a device; where that has no room beside others, in the machine's memory, slower."""
+    import torch
+
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError:
+        return model.to("cpu")
 
 
 def _few_shot(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,17 +76,26 @@ def convert_adapter(space: Twinspace, base: BaseModel, folder: Path) -> None:
             raise
 
 
+def longest_context(base: BaseModel) -> int:
+    """Tokens that the base was made for, as its config.json says; no bound where that says nothing."""
+    config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+    text = config.get("text_config", config)  # of a base that sees images too
+    found: int = text.get("max_position_embeddings") or sys.maxsize
+    return found
+
+
 def engine(
     space: Twinspace, base: BaseModel, adapters: Mapping[str, Path], tokenizer: ChatTokenizer
 ) -> Engine:
     """Start the configured engine with the adapters of these folders beside the base. Raises EngineError."""
     wanted = space.config.generation.engine
+    context = min(space.config.generation.context, longest_context(base))
     if wanted == "auto":
         wanted = "llama.cpp" if base.gguf is not None else "transformers"
     if wanted == "transformers":
         from llm_twin.adapters.transformers_engine import TransformersEngine
 
-        return TransformersEngine(base, adapters, tokenizer, space.config.generation.context)
+        return TransformersEngine(base, adapters, tokenizer, context)
     from llm_twin.adapters.llama_cpp import LlamaCppEngine
 
     if base.gguf is None:
@@ -93,7 +104,7 @@ def engine(
             "Set base.gguf to its path, or generation.engine to transformers",
         )
     ggufs = {name: folder / ADAPTER_GGUF for name, folder in adapters.items()}
-    return LlamaCppEngine(base.gguf, ggufs, context=space.config.generation.context)
+    return LlamaCppEngine(base.gguf, ggufs, context)
 
 
 def drafter(space: Twinspace) -> EngineDrafter:

@@ -81,8 +81,13 @@ def _chat(author: str, body: str, history: Sequence[Message] = ()) -> tuple[Mess
     system = Message(
         role="system", content=f"You are {_safe(author)}. You write in your own voice, from your own posts."
     )
-    past = (Message(role=m.role, content=_safe(m.content)) for m in history)
-    return (system, *past, Message(role="user", content=_safe(body)))
+    chat = [system]
+    for message in (*history, Message(role="user", content=body)):
+        role, content = message.role, _safe(message.content)
+        if chat[-1].role == role:  # as where a question had no answer; many templates take no two in a row
+            content = f"{chat.pop().content}\n\n{content}"
+        chat.append(Message(role=role, content=content))
+    return tuple(chat)
 
 
 def _asked_to_write(title: str) -> str:

@@ -50,7 +50,8 @@ class Block:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def parser() -> MarkdownIt:
+    """What finds the blocks of a text: CommonMark and tables; one for all, since making it takes a while."""
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").enable("table").disable("inline")  # blocks only: twice as fast
@@ -67,7 +68,7 @@ def _blocks(markdown: str) -> tuple[Block, ...]:
     starts = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", markdown)), len(markdown)]
     found: list[Block] = []
     lists, goes_on = 0, False  # lists and items that are open; whether the last block is a part of them
-    for token in _parser().parse(markdown):
+    for token in parser().parse(markdown):
         if token.tag in _LIST_TAGS:
             lists += token.nesting
             goes_on = goes_on and lists > 0
@@ -123,6 +124,11 @@ def word_count(text: str) -> int:
     return len(_WORD.findall(text))
 
 
+# The backslash by which a paragraph begins no block of another kind (`collect.pages.markdown`).
+_ESCAPE = re.compile(
+    r"^((?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t])*[ \t]*)(?:(\d{1,9})\\(?=[.)](?:\s|$))"
+    r"|\\(?=(?:#{1,6}|[-+*>]|`{3,}|~{3,}|={2,}|-{2,})(?:\s|$)|<[A-Za-z/!?]))"
+)
 _ITEM = re.compile(r"^\s*([-*+]|\d{1,9}[.)])\s")
 # A backslash after a blank goes on a line of a shell or of C, which stands in prose where it lost its fence.
 _HARD_BREAK = re.compile(r"(?:(?<! ) {2,}|(?<![\\\s])\\)$")
@@ -147,7 +153,7 @@ def _unwrap(block: str) -> str:
                 line = line.lstrip()
                 between, before = _between(before, line), _HARD_BREAK.sub("", before)
             parts[-1:] = [before.rstrip(), between]
-        parts.append(line)
+        parts.append(_ESCAPE.sub(r"\1\2", line))  # no author typed it
         apart = False
     return "".join(parts).rstrip()
 

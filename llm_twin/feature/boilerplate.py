@@ -29,10 +29,16 @@ _DATE = re.compile(r"\b(?:\d\d?[-/.]){0,2}(?:19|20)\d\d(?:[-/.]\d\d?){0,2}\b")
 _PLACE = re.compile(r"(\b(?:part|no\.?|number|issue|episode|chapter|volume)\s+|#)\d+", re.IGNORECASE)
 # What such notes speak of; recurring text without a link goes only where it holds one of these.
 _NOTE = re.compile(
-    r"\b(?:archived|subscri\w+|newsletters?|mailing list|rss|licen[cs]\w+|creative commons|cc0|cc[ -]by\S*"
+    r"\b(?:archived|subscri\w+|newsletters?|mailing list|rss|licen[csçz]\w+|creative commons|cc0|cc[ -]by\S*"
     r"|copyright\w*|all rights reserved|public domain|originally (?:published|posted|appeared|written)"
     r"|cross-?posted|first (?:published|appeared)|discuss(?:ed|ion)|comments? (?:are|is|on|by)|sponsor\w*"
-    r"|patreon|donat\w+|ko-fi|buy me a|affiliate|follow me on|syndicated)\b",
+    r"|patreon|donat\w+|ko-fi|buy me a|affiliate|follow me on|syndicated"
+    r"|abonnier\w*|folg\w* mir|(?:zuerst|ursprünglich) (?:erschienen|veröffentlicht)|urheberrecht\w*"
+    r"|lizenz\w*|alle rechte vorbehalten"
+    r"|abonne[rz]|abonne-toi|publié (?:initialement|à l['’]origine)|droits réservés"
+    r"|suscr[ií]\w+|derechos reservados|inscreva\w*|direitos reservados|iscriv\w+|diritti riservati"
+    r"|подпиш\w+|подписыва\w+|подписк\w+|подписаться|лицензи\w+|авторские права)\b"
+    r"|订阅|訂閱|转载|轉載|版权|購読|転載|著作権",
     re.IGNORECASE,
 )
 

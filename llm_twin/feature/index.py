@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from llm_twin.contracts.ports import Progress, Silent, VectorIndex, VectorStore
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.store import sealed
@@ -35,10 +37,15 @@ def ensure_index(
 def sweep_indexes(workspace: Workspace, store: VectorStore) -> None:
     """Delete what killed processes left, and every index of no sealed version.
 
-    Waits where another process is building one just now. Call only under the lock "features": of the version
-    that is being built there is an index before it is sealed.
+    Those in the workspace go too where the vectors lie on a server by now. Waits where another process is
+    building one just now. Call only under the lock "features": of the version that is being built there is an
+    index before it is sealed. Raises WorkspaceError where something cannot be deleted.
     """
     with workspace.lock("index", wait_s=LOCK_S):
-        for version in set(store.versions()) - set(sealed(workspace.features)):
+        kept = set(sealed(workspace.features))
+        for version in set(store.versions()) - kept:
             store.drop(version)
+        for folder in workspace.index.glob("F*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder)
         sweep(workspace.index)

@@ -113,7 +113,9 @@ def to_draft(
 
 def vocabulary(posts: Sequence[Post]) -> frozenset[str]:
     """Words that stand in lower case somewhere in the posts' prose."""
-    return frozenset(word for post in posts for word in re.findall(r"\b[a-z][a-z]+\b", prose(post.markdown)))
+    found = (re.findall(r"\b[^\W\d_]{2,}\b", prose(post.markdown)) for post in posts)
+    # Case-folded as `notes` asks for them, which makes "ss" of "ß".
+    return frozenset(word.casefold() for words in found for word in words if word.islower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ In:  {"ask": "..."} or {"write": "..."} or {"rewrite": "..."}, each with an opti
 Out: {"line", "id", "input", "task", ...the answer} or {"line", "id", "input", "error"}
 
 `line` is the number of the input line (from 1) and `input` the first 16 hex digits of its sha256: an answer
-in the output counts as done while both still match. Bad input is answered by an error line and the run goes
-on; the next run tries such lines again. Where the engine or the store fails the run stops, and the same
-command continues it.
+in the output counts as done while a line of the input has that hash, and moves with it. Bad input is answered
+by an error line and the run goes on; the next run tries such lines again. Where the engine or the store fails
+the run stops, and the same command continues it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,8 @@ class _Line:
     text: str
 
     @property
-    def key(self) -> tuple[int, str]:
-        return self.number, hashlib.sha256(self.text.encode()).hexdigest()[:16]
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
 def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None) -> BatchReport:
@@ -57,7 +58,7 @@ def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None
     if out.exists() and lines.exists() and out.samefile(lines):
         raise WorkspaceError(f"{out} is both the input and the output", "Name another file for the output")
     todo = list(_lines(lines))
-    kept = _kept(out, {line.key for line in todo})
+    kept = _kept(out, todo)
     progress.start("batch", len(todo))
     progress.advance(len(kept))
     done = refused = failed = 0
@@ -65,7 +66,7 @@ def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a", encoding="utf-8") as sink:
             for line in todo:
-                if line.key in kept:
+                if line.number in kept:
                     continue
                 result = _result(line, writer)
                 sink.write(json.dumps(result, ensure_ascii=False) + "\n")
@@ -91,26 +92,32 @@ def _lines(path: Path) -> Iterator[_Line]:
             yield _Line(number, line.strip())
 
 
-def _kept(out: Path, wanted: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """The lines that are answered; errors, lines of a changed input and a torn last one leave the file.
+def _kept(out: Path, todo: Sequence[_Line]) -> set[int]:
+    """The numbers of the lines that are answered; the file is left with their answers alone, in order.
 
-    Raises WorkspaceError, and changes nothing, where the file holds something that no batch wrote.
+    Raises WorkspaceError, and changes nothing, where the file holds something that no batch wrote, or answers
+    to other lines only.
     """
     if not out.is_file():
         return set()
     old = out.read_bytes()
     *lines, torn = old.split(b"\n")
-    kept: dict[tuple[int, str], bytes] = {}
-    for line in lines:
+    if torn and not (torn.startswith(_HEAD) or _HEAD.startswith(torn)):
+        raise _foreign(out)
+    answers: dict[str, list[bytes]] = defaultdict(list)
+    for line in reversed(lines):
         written = _written(line)
         if written is None:
             raise _foreign(out)
-        key, answered = written
-        if answered and key in wanted:
-            kept.setdefault(key, line + b"\n")
-    if torn and not (torn.startswith(_HEAD) or _HEAD.startswith(torn)):
-        raise _foreign(out)
-    new = b"".join(kept.values())
+        digest, answered = written
+        if answered:
+            answers[digest].append(line)
+    kept = {line.number: answers[line.digest].pop() for line in todo if answers[line.digest]}
+    if not kept and any(answers.values()):
+        raise WorkspaceError(
+            f"{out} holds answers to other lines only", "Name another file for the output, or delete this one"
+        )
+    new = b"".join(_numbered(line, number) for number, line in kept.items())
     if new != old:
         atomic_write(out, new)
     return set(kept)
@@ -120,13 +127,23 @@ def _foreign(out: Path) -> WorkspaceError:
     return WorkspaceError(f"{out} holds something that no batch wrote", "Name another file for the output")
 
 
-def _written(line: bytes) -> tuple[tuple[int, str], bool] | None:
-    """The key of a line of the output, and whether it is an answer; None where no batch wrote it."""
+def _written(line: bytes) -> tuple[str, bool] | None:
+    """The hash of the input that a line of the output is for, and whether it is an answer.
+
+    None where no batch wrote the line.
+    """
     try:
         found = json.loads(line)
-        return (int(found["line"]), str(found["input"])), "error" not in found
+        ours = line.startswith(b"%b%d," % (_HEAD, found["line"]))
+        digest, answered = str(found["input"]), found.get("task") in TASKS
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return (digest, answered) if ours and (answered or "error" in found) else None
+
+
+def _numbered(line: bytes, number: int) -> bytes:
+    """A line of the output with the number that its input has now."""
+    return b"%b%d%b\n" % (_HEAD, number, line[line.index(b",") :])
 
 
 def _in_order(out: Path) -> None:
@@ -138,8 +155,7 @@ def _in_order(out: Path) -> None:
 
 
 def _result(line: _Line, writer: Writer) -> dict[str, Any]:
-    number, digest = line.key
-    head: dict[str, Any] = {"line": number, "id": None, "input": digest}
+    head: dict[str, Any] = {"line": line.number, "id": None, "input": line.digest}
     try:
         request = _parsed(line.text)
         task, text = _request(request)

@@ -44,12 +44,16 @@ def answering(
         best = longer
     shown = hits[: len(best.citations)]
     turns = exchanges(history)
-    for first in range(len(turns) - 1, -1, -1):
-        past = [m for turn in turns[first:] for m in turn]
+    # Every try encodes the whole prompt: twice as many turns each time, then halves of what lies between.
+    fit, beyond, n = 0, len(turns) + 1, 1
+    while beyond - fit > 1:
+        past = [m for turn in turns[-n:] for m in turn]
         longer = _with_passages(question, shown, past, author, tokenizer)
-        if len(longer.ids) > budget:
-            break
-        best = longer
+        if len(longer.ids) <= budget:
+            best, fit = longer, n
+        else:
+            beyond = n
+        n = min(2 * n, len(turns)) if beyond > len(turns) else (fit + beyond) // 2
     return best
 
 

@@ -27,7 +27,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from llm_twin.errors import EngineError, GateRefused, TwinError, VersionNotFound
+from llm_twin.errors import (
+    EngineError,
+    GateRefused,
+    IntegrityError,
+    MismatchError,
+    MissingDependency,
+    StoreError,
+    TwinError,
+    VersionNotFound,
+    WorkspaceError,
+    WorkspaceLocked,
+)
 from llm_twin.inference import wire
 from llm_twin.inference.guard import Guard, is_loopback
 from llm_twin.inference.reply import Reply
@@ -37,6 +48,9 @@ LIVE = "twin"  # the model name that means: whatever is live
 AT_ONCE = 4  # generations side by side; they share the engine's threads, more would each crawl
 KEY = "LLM_TWIN_API_KEY"  # environment variable of the key that requests must bring, if any
 MAX_BODY = 1_000_000  # bytes; what fills the context of any base served here is far below
+# Nothing is wrong with the request: it is answered when asked again later, or once somebody has seen to it.
+_PASSING = (EngineError, StoreError, WorkspaceLocked)
+_LASTING = (IntegrityError, MismatchError, MissingDependency, WorkspaceError)
 _PAGE = Path(__file__).with_name("page.html")
 
 Provider = Callable[[str | None], Writer]
@@ -199,10 +213,12 @@ async def _on_twin_error(_: Request, error: Exception) -> JSONResponse:
         status = error.status
     elif isinstance(error, VersionNotFound):
         status, code = 404, "model_not_found"
-    elif isinstance(error, EngineError):
-        status = 503
     elif isinstance(error, GateRefused):
         status = 403
+    elif isinstance(error, _PASSING):
+        status = 503
+    elif isinstance(error, _LASTING):
+        status = 500
     return JSONResponse(wire.error(str(error), status, code, getattr(error, "param", None)), status)
 
 

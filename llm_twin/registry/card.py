@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import yaml
 
 from llm_twin.contracts.manifests import ModelManifest
 
 # The packaged base as the Hub names it, whose model tree joins a version to its base by this.
 _ON_HUB = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # of the Hub; a base may be a folder of this machine instead
 
 
 def model_card(manifest: ModelManifest, merged: bool = False) -> str:
@@ -15,10 +19,11 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
 
     `manifest` need not be named or sealed yet.
     """
-    on_hub = _ON_HUB.get(manifest.base.name)
-    metadata = {
-        "base_model": on_hub or manifest.base.name,
-        "base_model_relation": "finetune" if merged else "adapter",
+    base = manifest.base.name
+    on_hub = _ON_HUB.get(base)
+    known = on_hub or (base if _ID.fullmatch(base) and not Path(base).is_dir() else None)
+    relation = {"base_model": known, "base_model_relation": "finetune" if merged else "adapter"}
+    metadata = (relation if known else {}) | {
         "library_name": "transformers" if merged else "peft",
         "pipeline_tag": "text-generation",
         "tags": ["llm-twin"] if merged else ["lora", "llm-twin"],
@@ -39,7 +44,7 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
         "---",
         f"# A {'model' if merged else 'LoRA adapter'} that writes like {manifest.prompt.author}",
         "",
-        f"Base: {manifest.base.name}, sha256 {manifest.base.id}"
+        f"Base: {base if known else Path(base).name}, sha256 {manifest.base.id}"
         f"{f' (a GGUF of {on_hub} in 4 bits, dequantised)' if on_hub else ''}.",
         f"Trained on {len(manifest.posts)} posts of feature version {manifest.features.name} "
         f"(content id {manifest.features.id}), {manifest.tokens} tokens.",

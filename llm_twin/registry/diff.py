@@ -47,14 +47,15 @@ class Diff:
 
 def diff(old: ModelManifest, new: ModelManifest) -> Diff:
     """Compare two versions by what their manifests say."""
+    before, after = set(old.posts), set(new.posts)
     return Diff(
         old=old.version,
         new=new.version,
         same=old.content_id == new.content_id,
         settings=_differing(_settings(old), _settings(new)),
         packages=_differing(old.packages, new.packages),
-        entered=tuple(p for p in new.posts if p not in set(old.posts)),
-        left=tuple(p for p in old.posts if p not in set(new.posts)),
+        entered=tuple(p for p in new.posts if p not in before),
+        left=tuple(p for p in old.posts if p not in after),
         scores=tuple(_scores(old, new)),
     )
 

@@ -62,7 +62,10 @@ class Entry:
 
 
 class Registry:
-    """The registry of one workspace. Opening it writes nothing; cheap enough to open for every question."""
+    """The registry of one workspace. Cheap enough to open for every question; reading changes nothing.
+
+    What asks raises WorkspaceError where the file cannot be read, what writes as `database.writing` does.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -4,7 +4,6 @@ Importing it loads torch; compose does so when it is needed.
 """
 
 from llm_twin.training.checkpoint import begun_in
-from llm_twin.training.checkpoint import clear as discard_checkpoints
 from llm_twin.training.data import spread
 from llm_twin.training.loop import run
 from llm_twin.training.precision import choose as choose_precision
@@ -19,7 +18,6 @@ __all__ = [
     "TrainingReport",
     "begun_in",
     "choose_precision",
-    "discard_checkpoints",
     "from_first",
     "package_versions",
     "prefer",

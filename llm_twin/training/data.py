@@ -107,18 +107,18 @@ def tokenise(
     Of a pass's tokens `paragraph_share` are of samples of paragraphs whose post is learnt whole too, and
     fewer only where there are not so many.
     """
-    whole = {sample.post_id for sample in samples if sample.task in _WHOLE}
-    found: list[tuple[Example, bool]] = []
+    found: list[tuple[Sample, Example]] = []
     for sample in samples:
         prompt = tokenizer.encode_chat(sample.messages)
         if len(prompt) > longest * 3 // 4:
             continue
         ids = [*prompt, *tokenizer.encode(sample.completion), tokenizer.eos_ids[0]]
-        again = sample.task in _PARAGRAPH and sample.post_id in whole
-        found.append((Example(tuple(ids[:longest]), len(prompt)), again))
-    others, paragraphs = (sum(len(e.ids) for e, again in found if again is kind) for kind in (False, True))
+        found.append((sample, Example(tuple(ids[:longest]), len(prompt))))
+    whole = {sample.post_id for sample, _ in found if sample.task in _WHOLE}
+    said = [(e, sample.task in _PARAGRAPH and sample.post_id in whole) for sample, e in found]
+    others, paragraphs = (sum(len(e.ids) for e, again in said if again is kind) for kind in (False, True))
     share = _likelihood(paragraph_share, others, paragraphs)
-    return [replace(example, share=share) if again else example for example, again in found]
+    return [replace(example, share=share) if again else example for example, again in said]
 
 
 def _likelihood(share: float, others: int, tokens: int) -> float:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llm_twin.adapters import edge
 from llm_twin.adapters.edge import EdgeStore
 from llm_twin.contracts.ports import Filter, Silent, VectorIndex, Vectors
-from llm_twin.errors import IntegrityError, VersionNotFound
+from llm_twin.errors import DiskFull, IntegrityError, StoreError, VersionNotFound
 from tests.adapters.passages import CHUNKS, CONTENT, POSTS, VECTORS, built, ids, make
 
 
@@ -68,6 +69,47 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         EdgeStore(tmp_path).build("F0001", CONTENT, CHUNKS, VECTORS, POSTS, Stops())
     assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from llm_twin.adapters.edge import EdgeStore
+from llm_twin.errors import DiskFull
+from tests.adapters.passages import CHUNKS, CONTENT, POSTS, VECTORS
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+try:
+    EdgeStore(Path(sys.argv[1])).build("F0001", CONTENT, CHUNKS, VECTORS, POSTS)
+except DiskFull as error:
+    print(error)
+"""
+
+
+def test_a_disk_without_room_is_one_clear_line(tmp_path: Path, root: Path) -> None:
+    """A process that may write files of 4 kB at most, as where no more space is left."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert f"The index in {tmp_path} cannot be written (" in done.stdout
+    assert "Free some space" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (Exception("write: No space left on device (os error 28)"), DiskFull),
+        (Exception("a segment\nis broken"), StoreError),
+        (KeyError("p7"), KeyError),
+    ],
+)
+def test_what_the_engine_raises_is_told_and_what_it_does_not_is_not(
+    raised: Exception, told: type[Exception], tmp_path: Path
+) -> None:
+    with pytest.raises(told) as caught, edge._writing(tmp_path):
+        raise raised
+    assert "\n" not in str(caught.value)
 
 
 def test_a_dropped_index_leaves_nothing(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from llm_twin.adapters.transformers_engine import TransformersEngine, choose, lo
 from llm_twin.contracts import prompts
 from llm_twin.contracts.ports import Engine, Sampling
 from llm_twin.errors import EngineError, VersionNotFound
+from tests.compose.tiny import make_base
 
 # peft asks transformers for a property that was renamed in 5.x.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
@@ -275,9 +276,40 @@ def test_llama_cpp_refuses_a_file_that_is_no_adapter(base: BaseModel, tmp_path: 
     assert capfd.readouterr() == ("", "")
 
 
+def test_llama_cpp_tells_of_what_is_raised_half_way(
+    llama: LlamaCppEngine, prompt: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        def handle_completions(self, request: Any, receive: Any) -> None:
+            receive({"choices": [{"text": "Half"}], "timings": {"predicted_n": 1}})
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(llama, "_server", Failing())
+    stream = llama.stream(prompt, "base", GREEDY)
+    assert next(stream).text == "Half"
+    with pytest.raises(EngineError, match="out of memory"):
+        next(stream)
+
+
 def test_llama_cpp_reports_what_the_server_says(llama: LlamaCppEngine) -> None:
     with pytest.raises(EngineError, match="invalid tokens"):
         next(llama.stream([10**6], "base", GREEDY))
+
+
+# --- transformers -------------------------------------------------------------------------------------------
+
+
+def test_transformers_refuses_after_close(
+    base: BaseModel, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    tiny = BaseModel("tiny", "tiny", make_base(tmp_path), None)
+    engine = TransformersEngine(tiny, {}, tokenizer)
+    stream = engine.stream([1], "base", Sampling(max_tokens=1000, repeat_penalty=1.0))
+    next(stream)
+    engine.close()
+    for ask in (lambda: list(stream), lambda: said(engine, [1], GREEDY)):
+        with pytest.raises(EngineError, match="closed"):
+            ask()
 
 
 # --- transformers: the rules that llama.cpp has built in ----------------------------------------------------

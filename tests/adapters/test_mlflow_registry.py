@@ -74,3 +74,12 @@ def test_a_version_is_registered_once_and_aliases_follow(
 def test_what_mlflow_refuses_is_told_in_a_line(registry: Registry, uri: str, tmp_path: Path) -> None:
     with pytest.raises(PushError, match="did not take v1"):
         push(made(registry, tmp_path, 0.5), [], uri, "a/b:c")
+
+
+def test_files_that_cannot_be_written_are_told_in_a_line(
+    registry: Registry, uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mlruns").touch()  # where the files of such a store go
+    with pytest.raises(PushError, match="did not take v1") as caught:
+        push(made(registry, tmp_path, 0.5), [], uri, NAME)
+    assert isinstance(caught.value.__cause__, OSError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -38,3 +39,13 @@ def test_torchs_idle_threads_end_and_come_again() -> None:
 def test_without_such_threads_nothing_happens() -> None:
     release_threads()
     release_threads()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_cores_that_this_process_may_not_use_do_not_count() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}); "
+        "from llm_twin.adapters.openmp import cores; print(cores())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "1\n"

@@ -24,7 +24,7 @@ class Counting:
 
 
 def remembered(scorer: Counting, cache: Path) -> RememberedScorer:
-    return RememberedScorer(lambda: scorer, str(scorer.weight), "fp32", cache / "scores.db")
+    return RememberedScorer(lambda: scorer, str(scorer.weight), "fp32", 100, cache / "scores.db")
 
 
 def test_a_text_is_scored_once_for_these_weights_to_the_last_bit(tmp_path: Path) -> None:
@@ -61,7 +61,8 @@ def test_no_model_is_made_where_all_is_known(tmp_path: Path) -> None:
         raise AssertionError("the model was loaded")
 
     remembered(Counting(0.1), tmp_path).token_logprobs([1], [2])
-    scorer = RememberedScorer(unwanted, "0.1", "fp32", tmp_path / "scores.db")
+    scorer = RememberedScorer(unwanted, "0.1", "fp32", 100, tmp_path / "scores.db")
+    assert scorer.context == 100
     assert len(scorer.token_logprobs([1], [2])) == 1
     with pytest.raises(AssertionError, match="was loaded"):
         scorer.token_logprobs([1], [3])

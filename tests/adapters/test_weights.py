@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from llm_twin.adapters import weights
 from llm_twin.adapters.weights import (
@@ -120,5 +122,18 @@ def test_a_derived_folder_is_made_once(cache: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_fix(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TwinError, match=r"file/base cannot be written .* Set LLM_TWIN_CACHE"):
+    with pytest.raises(TwinError, match=r"file/base cannot be written .* set LLM_TWIN_CACHE"):
         made_once(tmp_path / "file" / "base" / "x", lambda building: None)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error: No space left\n")]
+)
+def test_a_cache_without_room_for_the_weights_is_named_with_the_fix(cache: Path, error: Exception) -> None:
+    def fill(building: Path) -> None:
+        (building / "half").touch()
+        raise error
+
+    with pytest.raises(TwinError, match=r"base cannot be written \(.*No space left.*\)\. Free some space"):
+        made_once(cache / "base" / "x", fill)
+    assert not [path for path in (cache / "base").iterdir() if path.is_dir()]

@@ -39,6 +39,25 @@ def test_a_batch_with_a_line_that_failed_says_so_by_its_exit_code(folder: Path) 
     assert llm_twin(folder, "batch", "in.jsonl", "out.jsonl", "-m", "base").returncode == 0
 
 
+def test_a_site_is_searched_with_or_without_its_www(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2)
+    for n, host in ((1, "www.lock.example"), (2, "gate.example")):
+        path = tmp_path / "posts" / f"{n}.md"
+        path.write_text(path.read_text().replace("---\n", f"---\nurl: https://{host}/{n}/\n", 1))
+    told(tmp_path, "init", ".")
+    told(tmp_path, "collect", "posts")
+    told(tmp_path, "features", "build")
+    for named, title in (("lock.example", "Gate 1"), ("WWW.Gate.example", "Gate 2")):
+        hits = json.loads(told(tmp_path, "search", "walnuts", "--source", named, "--json"))["hits"]
+        assert [hit["title"] for hit in hits] == [title]
+
+
+def test_replies_cannot_be_searched_for(tmp_path: Path) -> None:
+    done = llm_twin(tmp_path, "search", "walnuts", "--kind", "reply")
+    assert done.returncode == 2
+    assert "'reply' is neither post nor note" in done.stderr
+
+
 def test_an_index_that_is_made_again_is_told_of(folder: Path) -> None:
     told(folder, "search", "walnuts")
     shutil.rmtree(folder / "index")

@@ -25,6 +25,8 @@ from llm_twin.collect import dates
         ("05.06.2022", "2022-06-05"),
         ("2022年6月5日", "2022-06-05"),
         ("2022/06/05", "2022-06-05"),
+        ("2021. 3. 4. 오후 2:10", "2021-03-04"),
+        ("2021. március 3.", "2021-03-03"),
     ],
 )
 def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> None:
@@ -39,6 +41,8 @@ def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> N
         "31 June 2020",
         "05/06/2022",  # of May or of June
         "version 1.2.20220",
+        "version v2021.3.4",
+        "since 2020. 10.5 million",
         "18 April",
         "April 18, 3020",
     ],

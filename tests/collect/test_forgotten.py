@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin.collect import Library
+from llm_twin.collect.exports.short import Short, threads
 from llm_twin.contracts.records import Post
 from llm_twin.errors import CollectError, WorkspaceError
 from tests.collect.test_library import post
@@ -17,6 +18,16 @@ WORDS = "Nobody else ever called the sluice a stubborn old aunt."
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "library.db"
+
+
+def thread(*numbers: int) -> Post:
+    """A thread of notes that go on from each other, in which the first was left."""
+    (joined,) = threads(
+        Short(str(n), str(n - 1), str(n), f"https://x.com/i/status/{n}", None, "note", f"Text {n}.".strip)
+        for n in numbers
+    )
+    assert isinstance(joined, Post)
+    return joined
 
 
 def files(path: Path) -> bytes:
@@ -133,3 +144,45 @@ def test_a_library_of_before_forgetting_is_brought_up(path: Path) -> None:
         assert library.posts() == [post("a")]
         library.forget(post("a").id)
         assert library.posts() == []
+
+
+def test_a_forgotten_thread_stays_out_where_its_first_texts_are_deleted(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(thread(1, 2, 3))
+        library.upsert(thread(7))
+        library.forget(thread(1).id)
+        library.erase()
+        for rest in (thread(2, 3), thread(3), thread(3, 4)):
+            assert library.upsert(rest) == "forgotten"
+        assert library.forgotten_id("https://x.com/i/status/3") == thread(1).id
+        assert library.posts() == [thread(7)]
+
+
+def test_what_was_left_of_a_thread_is_forgotten_with_all_of_it(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(thread(1, 2, 3))
+        library.mark_removed(thread(1).id)
+        library.upsert(thread(2, 3))
+        assert library.forget(thread(2).id) == tuple(sorted((thread(1).id, thread(2).id)))
+        library.erase()
+        assert library.upsert(thread(1, 2, 3)) == "forgotten"
+    assert b"Text" not in files(path)
+
+
+def test_what_stands_alone_of_a_forgotten_thread_goes_with_it(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(thread(2, 3))  # of a part of an archive
+        library.upsert(thread(1, 2, 3))
+        assert library.forget(thread(1).id) == tuple(sorted((thread(1).id, thread(2).id)))
+        library.erase()
+    assert b"Text" not in files(path)
+
+
+def test_a_text_that_left_its_thread_is_forgotten_alone(path: Path) -> None:
+    with Library(path) as library:
+        library.upsert(thread(1, 2))
+        library.upsert(thread(1))
+        library.upsert(thread(2))
+        assert library.forget(thread(2).id) == (thread(2).id,)
+        assert library.posts() == [thread(1)]
+        assert library.upsert(thread(1, 2)) == "forgotten", "an older archive brings it back no more"

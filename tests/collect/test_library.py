@@ -282,3 +282,12 @@ def test_a_library_of_the_first_schema_is_brought_up(path: Path) -> None:
         assert library.posts() == [old]
         assert library.upsert(old, "site:example.org") == "unchanged"
         assert library.ids("site:example.org") == {old.id}
+
+
+def test_the_first_and_last_day_of_all_years_are_no_reason_to_fail(path: Path) -> None:
+    """Older versions have stored such dates."""
+    dates = ["0001-01-01T00:00:00+02:00", "2020-01-01", "9999-12-31T23:59:59-05:00"]
+    with Library(path) as library:
+        for n, date in enumerate(dates):
+            library.upsert(post(str(n), text=str(n), date=date))
+        assert [p.published_at for p in library.posts()] == dates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import zipfile
 from collections import Counter
@@ -148,3 +149,129 @@ def test_what_is_public_elsewhere_stays_whatever_a_draft_says(tmp_path: Path) ->
         assert Tally(library, dry_run=False).withdrawn([copy]) == set(), "it is a draft of another site"
         tally.add(item.post(there, "Tea", "On tea."), "copy")
         assert Tally(library, dry_run=False).withdrawn(draft) == set(), "it was last found at the other"
+
+
+def tweets(name: str) -> dict[str, str]:
+    account = [{"account": {"accountId": "7", "username": "ann", "accountDisplayName": name}}]
+    tweet = [
+        {"tweet": {"id_str": "1", "full_text": "On tea.", "created_at": "Mon Mar 01 17:00:00 +0000 2021"}}
+    ]
+    return {
+        "data/account.js": f"window.YTD.account.part0 = {json.dumps(account)}",
+        "data/tweets.js": f"window.YTD.tweets.part0 = {json.dumps(tweet)}",
+    }
+
+
+def toots(name: str) -> dict[str, str]:
+    me, all_ = "https://social.example/users/ann", "https://www.w3.org/ns/activitystreams#Public"
+    note = {"id": f"{me}/1", "type": "Note", "content": "<p>On tea.</p>", "attributedTo": me, "to": [all_]}
+    activity = {"type": "Create", "actor": me, "object": note, "to": [all_]}
+    outbox = {"id": "outbox.json", "type": "OrderedCollection", "orderedItems": [activity]}
+    return {"actor.json": json.dumps({"id": me, "name": name}), "outbox.json": json.dumps(outbox)}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        tweets("Ann Lee \N{SEEDLING}"),
+        toots("Ann :verified: (she/her)"),
+        {**linkedin("PUBLIC"), "Profile.csv": "First Name,Last Name\nAnn,Lee \N{SEEDLING}\n"},
+    ],
+)
+def test_whatever_an_account_calls_itself_its_posts_are_the_author_s(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / "export" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    with Library(tmp_path / "library.db") as library:
+        run([str(tmp_path / "export")], Collect(), library, Silent())
+        report = run([str(tmp_path / "export")], Collect(author="Ann Lee"), library, Silent())
+        assert (report.posts_unchanged, report.posts_removed) == (len(report.taken), 0)
+        assert "by another author" not in report.refused
+
+
+def test_whose_letters_of_a_mailbox_were_taken_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hearing(Silent):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    letter = "From: {0} <{0}@a.example>\nDate: Mon, 1 Jan 2024 10:00:00 +0000\nList-Id: <x>\n\nOn {0}.\n"
+    for name in ("Shop", "Ann"):
+        (tmp_path / f"{name}.eml").write_text(letter.format(name))
+    with Library(tmp_path / "library.db") as library:
+        run([str(tmp_path)], Collect(), library, Hearing())
+        assert [line.endswith("Take one: --author NAME") for line in said] == [True]
+        run([str(tmp_path)], Collect(author="Shop"), library, Hearing())
+        assert len(said) == 1
+        assert "On Shop." in [p.markdown for p in library.posts()]
+
+
+def folder(top: Path, **texts: str) -> str:
+    """A folder "blog" with files of these names, written anew."""
+    blog = top / "blog"
+    shutil.rmtree(blog, ignore_errors=True)
+    (blog / "posts").mkdir(parents=True)
+    for name, text in texts.items():
+        (blog / "posts" / f"{name}.md").write_text(text)
+    return str(blog)
+
+
+def test_two_folders_of_one_name_keep_their_posts_apart(tmp_path: Path) -> None:
+    def collected(*sources: str) -> list[tuple[int, ...]]:
+        reports = [run([source], Collect(), library, Silent()) for source in sources]
+        return [(r.posts_new, r.posts_changed, r.posts_unchanged, r.posts_removed) for r in reports]
+
+    def standing() -> list[str]:
+        return sorted(p.markdown for p in library.posts())
+
+    one = folder(tmp_path / "a", hello="Hello from a.", both="The same.")
+    other = folder(tmp_path / "b", hello="Hello from b.", both="The same.")
+    with Library(tmp_path / "library.db") as library:
+        assert collected(one, other) == [(2, 0, 0, 0), (1, 0, 1, 0)]
+        assert collected(one, other) == [(0, 0, 2, 0)] * 2
+        assert standing() == ["Hello from a.", "Hello from b.", "The same."]
+        first = library.get("file:blog/posts/hello.md")
+        assert first.markdown == "Hello from a."
+        folder(tmp_path / "a", hello="Hello again from a.", both="No more.")
+        assert collected(one, other) == [(1, 1, 0, 0), (0, 0, 2, 0)]
+        assert standing() == ["Hello again from a.", "Hello from b.", "No more.", "The same."]
+        folder(tmp_path / "b", hello="---\ndraft: true\n---\nHello from b.", both="The same.")
+        assert collected(other) == [(0, 0, 1, 1)]
+        assert library.standing(first.id), "a draft of the other folder takes back its own post alone"
+        shutil.rmtree(one)
+        folder(tmp_path / "c", hello="Hello, moved and edited.")
+        assert collected(str(tmp_path / "c" / "blog")) == [(0, 1, 0, 0)], "it moved, and is the same"
+        assert library.get(first.id).markdown == "Hello, moved and edited."
+
+
+def x_archive(path: Path, *days: int) -> str:
+    """An archive of X with a tweet for each of these days of a month."""
+    tweets = [
+        {"id_str": f"{n}", "full_text": f"On day {n}.", "created_at": f"Mon Mar {n:02} 10:00:00 +0000 2021"}
+        for n in days
+    ]
+    files = {"tweets": [{"tweet": t} for t in tweets], "account": [{"account": {"accountId": "7"}}]}
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, records in files.items():
+            packed.writestr(f"data/{name}.js", f"window.YTD.{name}.part0 = {json.dumps(records)}")
+    return str(path)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_older_archive_removes_nothing_that_a_newer_one_has_just_given(tmp_path: Path, dry: bool) -> None:
+    new, old = x_archive(tmp_path / "new.zip", 1, 8, 15), x_archive(tmp_path / "old.zip", 1, 8)
+    with Library(tmp_path / "library.db") as library:
+        run([new], Collect(), library, Silent())
+        report = run([new, old], Collect(), library, Silent(), dry_run=dry)
+        assert (report.posts_unchanged, report.posts_removed, len(library.posts())) == (5, 0, 3)
+
+
+def test_what_a_newer_archive_lacks_is_removed_though_an_older_one_has_just_given_it(tmp_path: Path) -> None:
+    old, new = x_archive(tmp_path / "old.zip", 1, 8), x_archive(tmp_path / "new.zip", 1, 15)
+    with Library(tmp_path / "library.db") as library:
+        assert run([old, new], Collect(), library, Silent()).posts_removed == 1
+        assert [p.markdown for p in library.posts()] == ["On day 1.", "On day 15."]

@@ -151,6 +151,132 @@ def test_a_post_that_moved_keeps_its_history(site, answer, library: Library, loc
         assert len(library.posts()) == len(NAMES) + 1
 
 
+def removals(site, library: Library, local: Collect, runs: int = 1) -> list[int]:
+    return [run([site.base], local, library, Silent()).posts_removed for _ in range(runs)]
+
+
+@pytest.mark.parametrize("status", [301, 308, 302, 307])
+def test_a_post_whose_address_leads_to_the_front_page_for_good_is_removed_the_second_time(
+    site, answer, library: Library, local: Collect, status: int
+) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        for name in ("rain", "tea"):  # as many systems answer for what is deleted
+            site.pages[f"/posts/{name}/"] = answer("", status, {"Location": "/"})
+        wanted = [0, 2, 0] if status in (301, 308) else [0, 0, 0]
+        assert removals(site, library, local, runs=3) == wanted
+
+
+@pytest.mark.parametrize("elsewhere", ["/", "/wait/"])
+def test_a_site_that_sends_its_readers_elsewhere_for_one_run_loses_no_post(
+    site, answer, library: Library, local: Collect, elsewhere: str
+) -> None:
+    build(site)
+    site.html("/wait/", "<p>Are you human?</p>")
+    pages = dict(site.pages)
+    with library:
+        run([site.base], local, library, Silent())
+        for _ in range(3):
+            for name in NAMES[1:]:
+                site.pages[f"/posts/{name}/"] = answer("", 301, {"Location": elsewhere})
+            assert removals(site, library, local) == [0]
+            site.pages |= pages
+            assert removals(site, library, local) == [0]
+        for path in pages:
+            if path.startswith("/posts/"):
+                site.pages[path] = answer("", 301, {"Location": elsewhere})
+        for _ in range(3):
+            with pytest.raises(NothingFound):
+                run([site.base], local, library, Silent())
+        assert len(library.posts()) == len(NAMES) + 1, "where nothing at all is found, none is missed"
+
+
+def test_a_post_that_moved_to_a_page_that_cannot_be_read_as_one_stays(
+    site, answer, library: Library, local: Collect
+) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        site.html("/essays/on-tea/", text("tea and more"))
+        site.pages["/posts/tea/"] = answer("", 301, {"Location": "/essays/on-tea/"})
+        site.html("/essays/on-rain/", text("rain and more"))
+        site.html("/posts/rain/", "", stub("/essays/on-rain/"))
+        assert removals(site, library, local, runs=3) == [0, 0, 0]
+
+
+def stub(target: str) -> str:
+    """The head of a page that Jekyll and Hugo leave where a post was."""
+    return f"<link rel='canonical' href='{target}'><meta http-equiv='refresh' content='0; url={target}'>"
+
+
+def test_a_post_that_left_a_stub_keeps_its_history(site, library: Library, local: Collect) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        before = library.get(f"{site.base}/posts/tea/")
+        page = site.pages["/posts/tea/"]
+        page.body = page.body.replace("twice. There is tea here", "thrice. There is tea")
+        site.pages["/essays/on-tea/"] = page
+        site.html("/posts/tea/", "", stub("/essays/on-tea/"))
+        for number in range(3):
+            report = run([site.base], local, library, Silent())
+            assert (report.posts_new, report.posts_changed, report.posts_removed) == (0, number == 0, 0)
+        after = library.get(f"{site.base}/essays/on-tea/")
+        assert (after.id, after.url) == (before.id, f"{site.base}/essays/on-tea/")
+        assert [("thrice" in r.markdown) for r in library.history(after.id)] == [False, True]
+        assert len(library.posts()) == len(NAMES) + 1
+
+
+@pytest.mark.parametrize("kind", ["stub", "stub of nothing", "copy"])
+def test_a_stub_or_a_copy_of_a_known_post_is_removed_the_second_time(
+    site, library: Library, local: Collect, kind: str
+) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        page = site.pages["/posts/tea/"]
+        heads = {
+            "stub": stub("/posts/bees/"),
+            "stub of nothing": stub("/"),
+            "copy": "<link rel='canonical' href='/posts/bees/'>",
+        }
+        site.html("/posts/tea/", page.body, heads[kind])
+        assert removals(site, library, local) == [0]
+        site.pages["/posts/tea/"] = page
+        assert removals(site, library, local) == [0]
+        site.html("/posts/tea/", page.body, heads[kind])
+        assert removals(site, library, local, runs=3) == [0, 1, 0]
+        assert library.get(f"{site.base}/posts/bees/")
+
+
+def test_a_theme_that_names_one_address_on_all_pages_loses_no_post(
+    site, library: Library, local: Collect
+) -> None:
+    build(site)
+    with library:
+        run([site.base], local, library, Silent())
+        for path, page in list(site.pages.items()):
+            if path.startswith("/posts/"):
+                page.body = page.body.replace("<head>", "<head><link rel='canonical' href='/posts/bees/'>")
+        assert removals(site, library, local, runs=3) == [0, 0, 0]
+        assert len(library.posts()) == len(NAMES) + 1
+
+
+def test_a_post_found_elsewhere_stays_though_its_old_address_is_gone(
+    site, answer, library: Library, local: Collect
+) -> None:
+    build(site, feed=False, sitemap=False)
+    with library:
+        run([site.base], local, library, Silent())
+        site.pages["/essays/on-rain/"] = site.pages["/posts/rain/"]
+        site.pages["/posts/rain/"] = answer("", 410)
+        front = site.pages["/"]
+        front.body = front.body.replace("/posts/rain/", "/essays/on-rain/")
+        assert removals(site, library, local, runs=3) == [0, 0, 0]
+        assert len(library.posts()) == len(NAMES)
+
+
 def test_what_a_feed_alone_has_is_collected_part_by_part(site, library: Library, local: Collect) -> None:
     build(site, feed=False, sitemap=False)
     item = "<item><guid isPermaLink='false'>{0}</guid><title>{0}</title><description>{1}</description></item>"
@@ -199,6 +325,15 @@ def test_a_public_api_names_every_post_and_what_is_closed_stays_out(
         assert {p.title for p in library.posts()} == {f"On {n}" for n in NAMES if n != "rain"}
         assert report.refused["protected by a password"] == 1
         assert library.get(f"{site.base}/posts/oars/").published_at == "2020-01-06"
+        api = site.pages["/wp-json/wp/v2/posts?per_page=100&page=1&_embed=author"]
+        posts[0]["content"]["protected"] = True
+        api.body = json.dumps(posts)
+        assert removals(site, library, local, runs=2) == [1, 0]
+        assert {p.title for p in library.posts()} == {f"On {n}" for n in NAMES if n not in ("tea", "rain")}
+        posts[0]["content"]["protected"] = False
+        api.body = json.dumps(posts)
+        run([site.base], local, library, Silent())
+        assert "On tea" in {p.title for p in library.posts()}, "it is public again"
 
 
 def test_a_page_that_scripts_would_fill_is_read_from_the_feed(site, library: Library, local: Collect) -> None:

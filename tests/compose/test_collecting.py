@@ -11,7 +11,7 @@ from llm_twin import compose
 from llm_twin.contracts.ports import Silent
 from llm_twin.errors import VersionNotFound
 from llm_twin.feature import run
-from llm_twin.registry import Pair
+from llm_twin.registry import Pair, Registry
 from tests.compose.traces import write_posts
 from tests.feature.conftest import HashEmbedder, make_post
 from tests.registry.test_registry import adapter, manifest
@@ -76,6 +76,29 @@ def test_a_build_says_what_is_live(tmp_path: Path) -> None:
     assert told[0] == "Live: v1 with F0002."
     assert told[1].startswith("Live stays v1 with F0002: v1 was trained with prompt 1 as 'Ada'")
     assert "Set author.name to 'Ada' and build the features again, or train on these" in told[1]
+
+
+def test_a_build_follows_a_promotion_that_comes_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose.init(tmp_path / "twin", "Ada")
+    space, live = compose.open_workspace(tmp_path / "twin"), Registry.live
+    for content in ("one", "two"):
+        space.registry.register(adapter(tmp_path / content, content), manifest())
+    write_posts(tmp_path / "blog", 1)
+    compose.collect(space, [str(tmp_path / "blog")])
+    space.registry.switch(Pair("v1", "F0000"), "a test", expected=None)
+
+    def then_promoted(registry: Registry) -> Pair | None:
+        found = live(registry)
+        registry.switch(Pair("v2", "F0000"), "promote", expected=Pair("v1", "F0000"))
+        return found
+
+    monkeypatch.setattr(Registry, "live", then_promoted)
+    said = Said()
+    compose.build_features(space, said)
+    assert [line for line in said.lines if line.startswith("Live")] == ["Live: v2 with F0001."]
+    assert live(space.registry) == Pair("v2", "F0001")
 
 
 def test_the_grace_is_that_of_the_configuration(space: compose.Twinspace) -> None:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 
 from llm_twin import Twin, compose
 from llm_twin.compose import Twinspace
@@ -466,3 +467,56 @@ def test_killed_at_any_moment_the_same_command_ends_it(
         assert compose.feature_version(space, live.features)
         compose.forget(space, post.id)
         leaves_nothing(space, search)
+
+
+SERVER = ("store.url=http://localhost:6333", "store.kind=qdrant")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> QdrantClient:
+    """What answers at any address: qdrant-client in memory."""
+    client = QdrantClient(":memory:")
+    monkeypatch.setattr("qdrant_client.QdrantClient", lambda **options: client)
+    return client
+
+
+local_mode = pytest.mark.filterwarnings(
+    "ignore:Payload indexes have no effect", "ignore:Local mode performs exact"
+)
+
+
+@local_mode
+def test_what_lay_in_the_workspace_before_the_vectors_went_to_a_server_goes_too(
+    space: Twinspace, post: Post, search: Search, server: QdrantClient
+) -> None:
+    assert (space.workspace.index / "F0001").is_dir()
+    moved = compose.open_workspace(space.workspace.root, SERVER)
+    report = compose.forget(moved, post.id)
+    leaves_nothing(moved, search)
+    assert (report.successor, report.unreached) == ("F0003", "")
+    assert len(server.get_collections().collections) == 1
+
+
+@local_mode
+def test_what_lay_on_a_server_before_the_vectors_came_back_goes_too(
+    space: Twinspace, post: Post, server: QdrantClient
+) -> None:
+    root = space.workspace.root
+    with Twin(compose.open_workspace(root, SERVER), "base") as twin:
+        assert twin.search("walnuts aboard the barge")
+        assert len(server.get_collections().collections) == 1
+    again = compose.open_workspace(root)
+    report = compose.forget(again, post.id)
+    assert report.unreached == "store.url does not name the Qdrant server on which the vectors lay before"
+    assert len(server.get_collections().collections) == 1
+    report = compose.forget(compose.open_workspace(root, SERVER[:1]), post.id)
+    assert (report.posts, report.unreached) == ({}, "")
+    assert not server.get_collections().collections
+
+
+def test_a_server_that_is_gone_is_named_and_hinders_nothing(space: Twinspace, post: Post) -> None:
+    space.workspace.identity()  # as one has that has used a server
+    gone = compose.open_workspace(space.workspace.root, ["store.url=http://127.0.0.1:9"])
+    report = compose.forget(gone, post.id)
+    assert report.successor == "F0003"
+    assert "The Qdrant server http://127.0.0.1:9 did not answer" in report.unreached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,10 @@ def test_each_workspace_has_its_own_prefix_on_a_server_and_keeps_it_when_it_move
     assert isinstance(moved, QdrantServerStore)
     assert prefixes[0] == prefixes[2] == moved._prefix != prefixes[1]
     assert prefixes[0] == f"llm-twin-{Workspace(tmp_path / 'moved').identity()}"
+    shutil.copytree(tmp_path / "moved", tmp_path / "copy")
+    copied = vector_store(space(tmp_path / "copy", *SERVER))
+    assert isinstance(copied, QdrantServerStore)
+    assert copied._prefix not in prefixes, "what it deletes must not be the original's"
     named = vector_store(space(tmp_path / "two", *SERVER, "store.prefix=blog"))
     assert isinstance(named, QdrantServerStore)
     assert named._prefix == "blog"
@@ -63,11 +68,26 @@ def test_a_server_needs_an_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:6333", "ftp://host", "http://", "http://key@host:6333", "http://host?key=1"]
+    "url",
+    [
+        "localhost:6333",
+        "ftp://host",
+        "http://",
+        "http://[::1",
+        "http://host:99999",
+        "http://host:port",
+        "http://my host:6333",
+        "http://key@host:6333",
+        "http://:key@host:6333",
+        "http://ada:key@host:6333",
+        "http://@host:6333",
+        "http://host?key=1",
+    ],
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"store\.url"):
+    with pytest.raises(ConfigError, match=r"store\.url") as caught:
         config.load(overrides=[f"store.url={url}"])
+    assert "key@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("prefix", ["", "a/b", "-a", "a b", "x" * 65])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -113,3 +114,12 @@ def test_words_are_what_blanks_divide_and_characters_where_there_are_none() -> N
 
 def test_an_ending_holds_so_many_words_of_any_script() -> None:
     assert ending("一二三四五\n\n六七八九十", 7) == "六七八九十"
+
+
+@pytest.mark.parametrize(
+    "typed", ["1986. What a year", "1) One", "# of it", "- a thought", "<script> is slow"]
+)
+def test_a_backslash_that_keeps_a_paragraph_one_is_no_word_of_its_author(typed: str) -> None:
+    escaped = re.sub(r"[.)#<-]", r"\\\g<0>", typed, count=1)
+    assert prose(f"{escaped}\n\n- {escaped}\n\nRest") == f"{typed}\n\n- {typed}\n\nRest"
+    assert prose("\\(x\\) \\- and \\word") == "\\(x\\) \\- and \\word"

@@ -17,10 +17,23 @@ NOTES = [
     "> Mirrored at [the other place](https://other.example/{n}), where you may answer.",
     "- [Feed of all posts](/feed.xml)\n- [Write to me at once](mailto:nan@lock.example)",
 ]
+FOREIGN = [
+    "Wenn dir der Artikel gefallen hat, abonniere meinen Blog oder folge mir auf Mastodon.",
+    "Si l’article vous a plu, abonnez-vous à ma lettre.",
+    "Si te ha gustado, suscríbete al boletín de cada mes.",
+    "Si te gustó, este texto tiene licencia libre.",
+    "Se ti è piaciuto, iscriviti qui sotto.",
+    "Se gostou, inscreva-se no meu canal.",
+    "Если понравилось, подписывайтесь на мой канал.",
+    "喜欢的话，请订阅我的博客。",
+    "この記事が気に入ったら、購読してください。",
+]
 VOICE = [
     "It's me again, the keeper at Number Nine, with the kettle on and the gate shut.",
     "*Well, then: that's the river for you, and I've a hen to find.*",
     "Onward.",
+    "So, und jetzt setze ich Wasser auf und gehe zu den Hennen.",
+    "Вот и всё на сегодня, а я пойду ставить чайник.",
 ]
 
 
@@ -29,7 +42,7 @@ def ended(post: Make, number: int, tail: str, head: str = "") -> Post:
     return post(number, f"{head}\n\n{text}\n\n{tail}".strip().replace("{n}", str(number)))
 
 
-@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("note", [*NOTES, *FOREIGN])
 @pytest.mark.parametrize("rule", ["", "---\n\n"])
 def test_a_note_at_the_edge_goes_and_is_reported(post: Make, note: str, rule: str) -> None:
     posts = [ended(post, n, rule + note) for n in range(4)] + [post(n) for n in range(4, 8)]

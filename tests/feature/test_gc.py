@@ -171,3 +171,12 @@ def test_indexes_of_no_sealed_version_go(space: Workspace, store: Any, post: Mak
     assert "F0005" in store.versions()
     gc.run(space, store, {}, grace_days=0)
     assert store.versions() == names(space) == ["F0004"]
+
+
+def test_an_index_of_the_workspace_goes_also_where_vectors_lie_on_a_server_by_now(
+    space: Workspace, store: Any
+) -> None:
+    for name in ("F0001", "F0004"):
+        (space.index / name / "shard").mkdir(parents=True)
+    gc.remove(space, store, list_versions(space.features)[:1], "a post was forgotten")
+    assert [folder.name for folder in space.index.iterdir()] == ["F0004"]

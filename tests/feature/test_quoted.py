@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,9 @@ def found(markdown: str) -> list[str]:
         (f"{OWN}\n\n> {LETTER}\n\n{OWN}", [f"> {LETTER}"]),
         (f'A reader sent this:\n\n"{LETTER}"\n\n{OWN}', [f'"{LETTER}"']),
         (f"Ein Leser meint:\n\n„{LETTER}“\n\n{OWN}", [f"„{LETTER}“"]),
+        (f"Ein Leser meint:\n\n»{LETTER}«\n\n{OWN}", [f"»{LETTER}«"]),
+        (f"Un lecteur :\n\n« {LETTER} »\n\n{OWN}", [f"« {LETTER} »"]),
+        (f"読者から：\n\n「{LETTER}」\n\n{OWN}", [f"「{LETTER}」"]),
         (f"This came:\n\n“{LETTER}\n\n“{LETTER}”\n\n{OWN}", [f"“{LETTER}", f"“{LETTER}”"]),
         (f"1. As Bram put it:\n\n   > {LETTER}\n\n   {OWN}\n\n2. {OWN}", [f"   > {LETTER}"]),
         (f"Bram Tolley of Corrow writes:\n\n{LETTER}\n\n{OWN}", [LETTER]),
@@ -35,6 +39,10 @@ def found(markdown: str) -> list[str]:
             f"From: Bram\nTo: Maud\n\n{LETTER}\n\nB. Tolley\n\n---\n\n{OWN}",
             ["From: Bram\nTo: Maud", LETTER, "B. Tolley"],
         ),
+        (f"Bram aus Corrow schreibt:\n\n{LETTER}\n\n{OWN}", [LETTER]),
+        (f"Bram, de Corrow, a écrit :\n\n{LETTER}\n\n{OWN}", [LETTER]),
+        (f"Von: Bram\nBetreff: der Hut\n\n{LETTER}\n\n{OWN}", ["Von: Bram\nBetreff: der Hut", LETTER]),
+        (f"De : Bram\nÀ : Maud\n\n{LETTER}\n\n{OWN}", ["De : Bram\nÀ : Maud", LETTER]),
     ],
 )
 def test_words_of_others(markdown: str, expected: list[str]) -> None:
@@ -47,6 +55,11 @@ def test_words_of_others(markdown: str, expected: list[str]) -> None:
         f'"{LETTER}"\n\n"{OWN}"\n\nHe nodded.',  # dialogue in a story is the author's
         f'He said:\n\n"I will not," I said, "go down there again."\n\n{OWN}',
         f"I wrote:\n\n{LETTER}",
+        f"Dann schrieb ich:\n\n{LETTER}",
+        f"J’ai écrit :\n\n{LETTER}",
+        f"See also:\n\n» {OWN}",
+        f"それから：\n\n「いや」と言った。「もう行かない」\n\n{OWN}",
+        f"好きな本：\n\n『猫』と『坊っちゃん』\n\n{OWN}",
         f"The form asks for this:\n\n{OWN}",
         "From: here to there it is 3 km, and I walked.",
         f"## Bram writes: no more\n\n{OWN}",
@@ -54,6 +67,13 @@ def test_words_of_others(markdown: str, expected: list[str]) -> None:
 )
 def test_the_authors_own(markdown: str) -> None:
     assert found(markdown) == []
+
+
+def test_what_never_closes_costs_no_time() -> None:
+    started = time.perf_counter()
+    for text in ("»", "»a ", "writes,", "writes,.", "schreibt ", "「", "De :", "“a\n\n"):
+        quoted(f"{text * (200_000 // len(text))}:\n\n{text * (200_000 // len(text))}")
+    assert time.perf_counter() - started < 10
 
 
 def test_chunks_know_what_in_them_is_quoted(post: Make, embedder: Any) -> None:

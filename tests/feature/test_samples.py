@@ -11,7 +11,7 @@ from llm_twin.contracts.prose import join, prose
 from llm_twin.contracts.records import Chunk, Post, Sample
 from llm_twin.feature import samples
 from llm_twin.feature.chunk import chunk
-from llm_twin.feature.notes import topics
+from llm_twin.feature.notes import notes, topics
 from llm_twin.feature.split import split
 
 Make = Callable[..., Post]
@@ -269,3 +269,13 @@ def test_paragraphs_that_notes_say_too_little_of_are_drafted_first(post: Make) -
     assert len(found) == 4 * len(learnt) + 1
     assert samples.to_draft(posts[::-1], splits, words) == found
     assert found != sorted(found)
+
+
+def test_words_of_every_script_that_stand_in_lower_case_are_no_names(post: Make) -> None:
+    text = "Потом пришёл Иван, и потом ушёл. Große Fässer und große Körbe; Älter und älter, naïve."
+    words = samples.vocabulary([post(1, text)])
+    assert {"потом", "пришёл", "grosse", "älter", "naïve"} <= words
+    assert not {"иван", "fässer"} & words
+    noted = notes("Große Fässer standen da. Потом пришёл Иван в дом. Älter war die Uhr.", words)
+    assert noted
+    assert "names: Große Fässer; Иван; Uhr" in noted

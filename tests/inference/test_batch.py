@@ -133,8 +133,43 @@ def test_a_changed_line_is_answered_again(writer: Writer, tmp_path: Path) -> Non
     assert {r["line"]: r["task"] for r in results(out)} == {1: "write", 2: "ask"}
 
 
+def test_answers_move_with_their_lines(writer: Writer, tmp_path: Path) -> None:
+    source, out = prepared(tmp_path, [LINES[0], LINES[8], LINES[0], LINES[4]])
+    batch.run(source, out, writer)
+    before = results(out, "line")
+    prepared(tmp_path, [LINES[6], LINES[0], LINES[4], LINES[0], LINES[0]])
+    report = batch.run(source, out, writer)
+    assert (report.done, report.skipped) == (2, 3)
+    found = results(out)
+    assert [r["line"] for r in found] == [1, 2, 3, 4, 5]
+    assert [r["task"] for r in found] == ["rewrite", "ask", "write", "ask", "ask"]
+    assert results(out, "line")[1:4] == [before[0], before[3], before[2]]
+
+
+def test_answers_to_another_input_are_left_alone(writer: Writer, tmp_path: Path) -> None:
+    source, out = prepared(tmp_path, [LINES[0], LINES[2]])
+    batch.run(source, out, writer)
+    whole = out.read_bytes()
+    for other in ([LINES[8]], []):
+        prepared(tmp_path, other)
+        with pytest.raises(WorkspaceError, match="holds answers to other lines only"):
+            batch.run(source, out, writer)
+        assert out.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
-    "held", ["my notes\n", "my notes", '{"other": 1}\n', "[" * 100_000 + "\n"], ids=lambda held: held[:12]
+    "held",
+    [
+        "my notes\n",
+        "my notes",
+        '{"other": 1}\n',
+        "[" * 100_000 + "\n",
+        '{"line": 7, "input": "a verse", "page": 3}\n',
+        '{"input": "a verse", "line": 7, "task": "ask"}\n',
+        '{"line": "7, 8", "input": "a verse", "error": "none"}\n',
+        '{"line": null, "input": "a verse", "task": "ask"}\n',
+    ],
+    ids=range(8),
 )
 def test_a_file_that_no_batch_wrote_is_left_alone(writer: Writer, tmp_path: Path, held: str) -> None:
     source, out = prepared(tmp_path)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from doubles import AUTHOR, ByteTokenizer
 from hypothesis import given
@@ -73,6 +75,26 @@ def test_a_question_beyond_the_budget_is_a_clear_error() -> None:
         answering("why " * 500, [], (), AUTHOR, ByteTokenizer(), 300)
 
 
+@pytest.mark.parametrize("budget", [500, 800, 3_000, 12_000, 60_000])
+def test_as_many_turns_as_fit_are_found_in_a_few_tries(budget: int) -> None:
+    class Counting(ByteTokenizer):
+        encoded = 0
+
+        def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+            ids = super().encode_chat(messages)
+            self.encoded += len(ids)
+            return ids
+
+    history = talk(*((f"question {n}?", f"answer {n} " * (n % 7 + 1)) for n in range(500)))
+    tokenizer = Counting()
+    prompt = answering("now?", [], history, AUTHOR, tokenizer, budget)
+    past = prompt.messages[1:-1]
+    assert past == tuple(history[len(history) - len(past) :])
+    one_more = prompts.answer(AUTHOR, "now?", (), history[len(history) - len(past) - 2 :])
+    assert len(past) == len(history) or len(ByteTokenizer().encode_chat(one_more)) > budget
+    assert tokenizer.encoded < 12 * budget
+
+
 def test_turns_begin_with_the_user_and_leave_system_messages_out() -> None:
     history = [
         Message(role="system", content="You are a pirate"),
@@ -83,6 +105,24 @@ def test_turns_begin_with_the_user_and_leave_system_messages_out() -> None:
         Message(role="user", content="q2"),
     ]
     assert [[m.content for m in turn] for turn in exchanges(history)] == [["q1", "a1"], ["q2"]]
+
+
+def test_questions_and_answers_alternate_and_nothing_is_lost() -> None:
+    """Mistral's and Gemma's templates refuse two messages of one role in a row."""
+    history = [
+        Message(role="user", content="first"),
+        Message(role="user", content="q1"),
+        Message(role="assistant", content="a1"),
+        Message(role="assistant", content="and more"),
+        Message(role="user", content="not answered"),
+    ]
+    prompt = answering("now?", [], history, AUTHOR, ByteTokenizer(), 3_000)
+    assert [m.role for m in prompt.messages] == ["system", "user", "assistant", "user"]
+    assert [m.content for m in prompt.messages[1:]] == [
+        "first\n\nq1",
+        "a1\n\nand more",
+        "not answered\n\nnow?",
+    ]
 
 
 @pytest.mark.parametrize(

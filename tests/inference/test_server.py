@@ -15,7 +15,18 @@ import httpx
 import pytest
 from doubles import ScriptedEngine
 
-from llm_twin.errors import EngineError, TwinError, VersionNotFound
+from llm_twin.errors import (
+    DiskFull,
+    EngineError,
+    IntegrityError,
+    MismatchError,
+    MissingDependency,
+    StoreError,
+    Tainted,
+    TwinError,
+    VersionNotFound,
+    WorkspaceLocked,
+)
 from llm_twin.inference.guard import allowed, holds, is_loopback
 from llm_twin.inference.server import create_app, listen, serve, server
 from llm_twin.inference.writer import Writer
@@ -405,6 +416,32 @@ def test_an_engine_that_fails_is_an_error_before_and_within_a_stream(
         assert "The engine ended" in error_of(plain)["message"]
         streamed = events(client.post("/v1/chat/completions", json=ASK | {"stream": True}).text)
         assert "The engine ended" in json.loads(streamed[-1])["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StoreError, 503),
+        (WorkspaceLocked, 503),
+        (IntegrityError, 500),
+        (MismatchError, 500),
+        (MissingDependency, 500),
+        (DiskFull, 500),
+        (Tainted, 403),
+        (TwinError, 400),
+    ],
+)
+def test_what_is_wrong_with_the_server_is_not_the_clients_fault(
+    make_writer: Callable[..., Writer], error: type[TwinError], status: int
+) -> None:
+    def fail(n: int) -> None:
+        raise error("It went wrong", "See to it")
+
+    with running(make_writer, ScriptedEngine(before=fail)) as client:
+        response = client.post("/v1/chat/completions", json=ASK)
+    assert response.status_code == status
+    assert error_of(response)["message"] == "It went wrong. See to it."
+    assert error_of(response)["type"] == ("server_error" if status >= 500 else "invalid_request_error")
 
 
 def test_the_network_is_not_listened_on_unless_asked() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import yaml
 
 from llm_twin.adapters.base_model import PACKAGED
@@ -22,6 +25,18 @@ def test_any_other_base_is_named_as_the_configuration_names_it() -> None:
     card = model_card(manifest(base=PartId(name="Qwen/Qwen3-0.6B", id="b" * 64)), merged=True)
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "Qwen/Qwen3-0.6B"
     assert f"Base: Qwen/Qwen3-0.6B, sha256 {'b' * 64}.\n" in card
+
+
+@pytest.mark.parametrize("name", ["/home/ada/models/qwen3", "~/models/qwen3", "models/qwen3", "../qwen3"])
+def test_a_base_in_a_folder_is_named_by_that_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "qwen3").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    card = model_card(manifest(base=PartId(name=name, id="b" * 64)))
+    assert {"base_model", "base_model_relation"}.isdisjoint(yaml.safe_load(card.split("---")[1]))
+    assert f"\nBase: qwen3, sha256 {'b' * 64}.\n" in card
+    assert name not in card
 
 
 def test_the_preference_step_is_told_where_there_was_one() -> None:

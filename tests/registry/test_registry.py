@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from itertools import pairwise
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin.contracts.manifests import ModelManifest, PartId, PromptId
-from llm_twin.errors import IntegrityError, VersionNotFound
+from llm_twin.errors import IntegrityError, VersionNotFound, WorkspaceError, WorkspaceLocked
 from llm_twin.registry import Pair, Registry, database
 
 PROCESSES, EACH = 8, 12  # benchmarks/registry.py: 50 each
@@ -220,3 +223,46 @@ def test_a_writer_waits_for_one_that_is_making_the_file(tmp_path: Path) -> None:
         with database.writing(file) as db:
             assert db.execute("SELECT * FROM live").fetchall() == []
         ends.join()
+
+
+def test_a_writer_that_waits_in_vain_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_BUSY_S", 0.05)
+    registry = Registry(tmp_path / "models")
+    registry.switch(Pair("v1", "F0001"), "a test", expected=None)
+    with closing(sqlite3.connect(registry.folder / "registry.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(WorkspaceLocked, match=r"registry\.db cannot be used .* locked\)\. Wait"):
+            registry.switch(Pair("v2", "F0001"), "a test", expected=Pair("v1", "F0001"))
+        assert registry.live() == Pair("v1", "F0001")
+
+
+def test_a_disk_without_room_is_one_clear_line(tmp_path: Path) -> None:
+    """A process that may write files of 4 kB at most, as where no more space is left."""
+    code = (
+        "import resource, signal; from pathlib import Path; from llm_twin.registry import Pair, Registry\n"
+        "from llm_twin.errors import DiskFull\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
+        f"try: Registry(Path({str(tmp_path)!r})).switch(Pair('v1', 'F0001'), 'a test', expected=None)\n"
+        "except DiskFull as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "registry.db cannot be used (" in done.stdout
+    assert "Free some space" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_registry_that_may_only_be_read_is_read(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.register(adapter(tmp_path / "a", "one"), manifest())
+    registry.switch(Pair("v1", "F0001"), "a test", expected=None)
+    file = registry.folder / "registry.db"
+    file.chmod(0o400)
+    registry.folder.chmod(0o500)
+    try:
+        assert registry.live() == Pair("v1", "F0001")
+        assert [entry.version for entry in registry.entries()] == ["v1"]
+        with pytest.raises(WorkspaceError, match=r"registry\.db cannot be used .*\. Check its permissions"):
+            registry.switch(Pair("v2", "F0001"), "a test", expected=Pair("v1", "F0001"))
+    finally:
+        registry.folder.chmod(0o700)

@@ -107,6 +107,15 @@ def test_a_pass_takes_whole_posts_and_a_share_of_their_paragraphs(tokenizer: HFC
     assert [e.share for e in tokenise(asked, tokenizer, LONGEST, paragraph_share=0.9)] == [1.0, 1.0, 1.0]
 
 
+def test_paragraphs_are_said_again_only_where_the_whole_post_is_learnt(tokenizer: HFChatTokenizer) -> None:
+    long = sample("Whole.", notes="- a point\n" * 60).model_copy(update={"task": "outline"})
+    assert len(tokenizer.encode_chat(long.messages)) > LONGEST * 3 // 4
+    part = sample("Part.")
+    (example,) = tokenise([long, part], tokenizer, LONGEST, paragraph_share=0.2)
+    assert example.share == 1.0
+    assert pass_tokens([example]) == len(example.ids)
+
+
 def test_each_pass_takes_other_paragraphs() -> None:
     examples = [Example(tuple(range(i, i + 60)), 5, share=0.2) for i in range(300)]
     steps = plan(examples, 2 * pass_tokens(examples), 600, LONGEST, 0)

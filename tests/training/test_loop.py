@@ -21,7 +21,7 @@ from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, POSTS, FeatureVersion, write_lines
 from llm_twin.errors import EmptyStore, MismatchError, TrainingError
-from llm_twin.training import TrainingReport, begun_in, checkpoint, discard_checkpoints, loop
+from llm_twin.training import TrainingReport, begun_in, checkpoint, loop
 from llm_twin.training.checkpoint import State
 from llm_twin.training.data import plan, spread
 from llm_twin.training.loop import run, schedule
@@ -277,7 +277,7 @@ def test_a_finished_run_resumes_at_its_end(
     assert told.notes == []  # no step was taken
     assert again.curve == first.curve
     assert (again.adapter_dir / ADAPTER).is_file()
-    discard_checkpoints(tmp_path / "run")
+    checkpoint.clear(tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "adapter",
         "best",

@@ -43,16 +43,20 @@ _TAKE_PAGES = frozenset({linkedin.read, medium.read, substack.read, markdown_fol
 _PAGES = frozenset({".html", ".htm", ".xhtml"})
 
 
-def read(archive: Archive) -> tuple[list[Export], list[Rejected]]:
+def read(archive: Archive, author: str | None = None) -> tuple[list[Export], list[Rejected]]:
     """The exports that an archive holds, and its files of another kind; none where no reader knows it.
 
+    `author` chooses among those who sent a mailbox's letters; of other exports none is left out by it.
     Readers take files of their own kinds, so that a folder may hold several exports. Only pages may be of
     any: they are a folder of HTML where nothing else is, since exports come with pages about themselves.
     """
     alone = len(archive.names) == 1  # what is given alone is tried by every reader, whatever its name
     found: dict[Reader, Export] = {}
     for reader in READERS:
-        if not (alone and found) and (export := reader(archive)):
+        if alone and found:
+            break
+        export = mailbox.read(archive, author) if reader is mailbox.read else reader(archive)
+        if export:
             found[reader] = export
     if not found:
         pages = html_folder.read(archive)

@@ -41,7 +41,7 @@ class Archive:
         path: where it lies.
         names: its files, as sorted paths with "/" below its top; hidden folders are left out. The top of a
             zip file that holds one folder of its own name is that folder.
-        rejected: members that are not listed, and why.
+        rejected: members that are not listed, or of which not even the kind can be told, and why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,16 +85,14 @@ class Archive:
 
     def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
         """The content of a file. Raises Unreadable beyond `limit` bytes, after decompression."""
-        try:
-            body = self._read_zip(name, limit) if self._zip else self._read_file(name, limit)
-        except _BROKEN as error:
-            raise Unreadable("cannot be read") from error
+        body = self._begin(name, limit + 1)
         if len(body) > limit:
             raise Unreadable("too large")
-        self._read += len(body)
-        if self._read > _MAX_TOTAL_BYTES:
-            raise Unreadable("archive too large")
         return body
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a file, at most `size`. Raises Unreadable where they cannot be read."""
+        return self._begin(name, size)
 
     def text(self, name: str, limit: int = MAX_BYTES) -> str:
         """The content of a UTF-8 file, without its byte order mark. Raises Unreadable where it is none."""
@@ -102,6 +100,16 @@ class Archive:
             return self.read(name, limit).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise Unreadable("not UTF-8") from None
+
+    def _begin(self, name: str, size: int) -> bytes:
+        try:
+            body = self._read_zip(name, size) if self._zip else self._read_file(name, size)
+        except _BROKEN as error:
+            raise Unreadable("cannot be read") from error
+        self._read += len(body)
+        if self._read > _MAX_TOTAL_BYTES:
+            raise Unreadable("archive too large")
+        return body
 
     def _walk(self, top: Path) -> list[str]:
         names: list[str] = []
@@ -137,23 +145,20 @@ class Archive:
             self._members = {name.removeprefix(f"{top}/"): member for name, member in self._members.items()}
         return list(self._members)
 
-    def _read_zip(self, name: str, limit: int) -> bytes:
+    def _read_zip(self, name: str, size: int) -> bytes:
         assert self._zip is not None
         # What a member says of its size is not believed: the stream is cut where the bound is.
+        kept: list[bytes] = []
         with self._zip.open(self._members[name]) as stream:
-            parts = iter(lambda: stream.read(_PART), b"")
-            size, kept = 0, []
-            for part in parts:
+            while size > 0 and (part := stream.read(min(_PART, size))):
                 kept.append(part)
-                size += len(part)
-                if size > limit:
-                    break
+                size -= len(part)
         return b"".join(kept)
 
-    def _read_file(self, name: str, limit: int) -> bytes:
+    def _read_file(self, name: str, size: int) -> bytes:
         path = self.path / name if self.path.is_dir() else self.path
         with path.open("rb") as stream:
-            return stream.read(limit + 1)
+            return stream.read(size)
 
 
 def _begins_as_zip(path: Path) -> bool:

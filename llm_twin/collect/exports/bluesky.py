@@ -10,15 +10,14 @@ Texts stay as they were written, shortened addresses too, since that is what the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from llm_twin.collect import dates
 from llm_twin.collect.exports.archive import Archive, Unreadable
-from llm_twin.collect.exports.short import BROKEN, Short, threads, to_markdown, without_labels
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.exports.short import BROKEN, Short, items, to_markdown, without_labels
+from llm_twin.collect.item import Export, Rejected
 
 _POST = "app.bsky.feed.post"
 _REPOST = "app.bsky.feed.repost"
@@ -71,13 +70,8 @@ def read(archive: Archive) -> Export | None:
         broken = any(isinstance(f, Rejected) and f.reason == BROKEN for f in found)
         if not whole:
             found.append(Rejected(name, "part of the repository is missing"))
-        return Export(f"bluesky:{commit['did']}", whole and blocks.whole and not broken, _items(found))
+        return Export(f"bluesky:{commit['did']}", whole and blocks.whole and not broken, items(found))
     return None
-
-
-def _items(found: list[Short | Rejected]) -> Iterator[Item]:
-    yield from (f for f in found if isinstance(f, Rejected))
-    yield from threads(f for f in found if isinstance(f, Short))
 
 
 def _is_read(key: str) -> bool:

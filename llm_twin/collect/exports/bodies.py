@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llm_twin.collect.item import whole
-from llm_twin.collect.pages.furniture import in_code, remove, words
+from llm_twin.collect.pages.furniture import classes, in_code, remove, words
 from llm_twin.collect.pages.markdown import from_html
 
 if TYPE_CHECKING:
@@ -64,11 +64,6 @@ def to_markdown(body: str, prepare: Callable[[HtmlElement], None] | None = None)
     first = next((n for n, block in enumerate(blocks) if block != _DIVIDER), len(blocks))
     last = next((n for n in range(len(blocks), 0, -1) if blocks[n - 1] != _DIVIDER), 0)
     return "\n\n".join(blocks[first:last]).strip("\n")
-
-
-def classes(element: HtmlElement) -> set[str]:
-    """The classes of an element."""
-    return set((element.get("class") or "").split())
 
 
 def _clean(container: HtmlElement) -> None:

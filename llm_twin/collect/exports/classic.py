@@ -31,7 +31,8 @@ _CODE = frozenset(
     str.split("code sourcecode source php python bash js javascript css html xml sql java ruby cpp")
 )
 _NOTES = frozenset({"footnote", "ref", "efn_note", "mfn", "fn"})
-_KNOWN = _GONE | _CODE | _NOTES
+_QUOTES = frozenset({"quote", "blockquote", "pullquote", "su_quote", "su_pullquote"})
+_KNOWN = _GONE | _CODE | _NOTES | _QUOTES
 _TAG = re.compile(
     r"(?P<html></?(?:pre|code)\b[^>]{0,1000}>)"
     r"|\[(?P<end>/?)(?P<name>[a-z][\w-]{0,60})(?P<rest>(?:\s[^\]\n]{0,1000})?)/?\]"
@@ -97,6 +98,9 @@ def _shortcodes(text: str) -> str:
             at = last.end() if last else at
         elif last and tag["name"] in _CODE:
             kept.append(_code(inner, tag))
+            at = last.end()
+        elif last and tag["name"] in _QUOTES:
+            kept.append(f"<blockquote>{inner}</blockquote>")
             at = last.end()
         elif last and tag["name"] in _NOTES:
             notes.append(inner)

@@ -1,15 +1,16 @@
 """Markdown as people keep it, to the form that pages are read into: a post is the same text from both.
 
-What Jekyll (Liquid tags, kramdown attributes), Hugo (shortcodes), Obsidian (wiki links, embeds, comments,
-block ids) and MDX (modules, comments) add to Markdown is resolved or left out; code is never touched, but for
-the engines' own code tags, which become fences. Then the Markdown is rendered and read back by the one
-converter of this room.
+What Jekyll, Octopress and Hexo (Liquid tags, kramdown attributes), Hugo (shortcodes), Obsidian (wiki links,
+embeds, comments, block ids) and MDX (modules, comments) add to Markdown is resolved or left out: tags of
+quotations become quotations. Code is never touched, but for the engines' own code tags, which become fences.
+Then the Markdown is rendered and read back by the one converter of this room.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from functools import cache, lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -22,18 +23,30 @@ if TYPE_CHECKING:
 
 # What opens is read to where the same opens anew (its `(?!...)`), never over it to the end: text in which
 # nothing closes takes no more time than other text.
+_CODE_OPENS = r"\{(?:%|\{<)-?\s*(?:highlight|codeblock)\b"
 _CODE_TAG = re.compile(
-    r"\{(?:%|\{<)-?\s*highlight\s++(?P<language>[\w+#-]++)?+"
-    r"(?>(?:(?!\{(?:%|\{<)-?\s*highlight).)*?-?(?:%|>\})\})\n?"
-    r"(?P<code>(?:(?!\{(?:%|\{<)-?\s*highlight).)*?)"
-    r"\{(?:%|\{<)-?\s*(?:end|/\s*)highlight\s*-?(?:%|>\})\}",
+    r"\{(?:%|\{<)-?\s*(?P<tag>highlight|codeblock)\b"
+    rf"(?P<said>(?>(?:(?!{_CODE_OPENS}).)*?-?(?:%|>\}})\}}))\n?"
+    rf"(?P<code>(?:(?!{_CODE_OPENS}).)*?)"
+    r"\{(?:%|\{<)-?\s*(?:end|/\s*)(?P=tag)\s*-?(?:%|>\})\}",
     re.DOTALL,
 )
+_LANGUAGE = {"highlight": re.compile(r"\s+([\w+#-]+)"), "codeblock": re.compile(r".*?\blang:([\w+#-]+)")}
 _CODE = (
     r"(?P<code>^[ ]{0,3}(?P<fence>`{3,}|~{3,}).*?(?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
     r"|(?<!`)(?P<tick>`+)(?!`).{1,10000}?(?<!`)(?P=tick)(?!`))"
 )
 _INDENTED = re.compile(r"^[ >]*(?:[ ]{4}|\t)", re.MULTILINE)
+_QUOTE_OPENS = r"\{(?:%|\{[<%])-?\s*(?:block|pull)?quote\b"
+_QUOTATION = re.compile(
+    _CODE + r"|\{(?:%|\{[<%])-?\s*(?P<tag>(?:block|pull)?quote)\b"
+    rf"(?>(?:(?!{_QUOTE_OPENS}).)*?(?:[>%]\}}|%)\}})"
+    rf"(?P<words>(?:(?!{_QUOTE_OPENS}).)*?)"
+    r"\{(?:%|\{[<%])-?\s*(?:end|/\s*)(?P=tag)\s*-?(?:[>%]\}|%)\}",
+    re.DOTALL | re.MULTILINE,
+)
+# Octopress's, of the words of a paragraph that are shown beside it too.
+_PULLED = re.compile(r"\{\"[ ]?((?:(?!\{\").)*?)[ ]?\"\}", re.DOTALL)
 _EXTENSIONS = re.compile(
     _CODE
     + "|"
@@ -71,19 +84,33 @@ _SCRIPTS = re.compile(
 def normal(markdown: str) -> str:
     """The Markdown of a post as a page of it would have been read."""
     text = re.sub(r"\r\n?", "\n", markdown)
-    text = _CODE_TAG.sub(lambda m: f"```{m['language'] or ''}\n{m['code'].rstrip()}\n```", text)
-    bounds = _code_bounds(text)
-
-    def resolve(match: re.Match[str]) -> str:
-        in_code = bisect_right(bounds, match.start()) % 2
-        return match[0] if in_code else _resolved(match)
-
-    return from_html(_parser().render(_EXTENSIONS.sub(resolve, text)))
+    text = _outside_code(_QUOTATION, _quoted, _CODE_TAG.sub(_fenced, text))
+    return from_html(_parser().render(_outside_code(_EXTENSIONS, _resolved, text)))
 
 
 def without_scripts(mdx: str) -> str:
     """MDX without the modules that it imports or exports, and without its comments."""
     return _SCRIPTS.sub(lambda m: m["code"] or "", re.sub(r"\r\n?", "\n", mdx))
+
+
+def _outside_code(pattern: re.Pattern[str], resolve: Callable[[re.Match[str]], str], text: str) -> str:
+    bounds = _code_bounds(text) if pattern.search(text) else []
+    return pattern.sub(lambda m: m[0] if bisect_right(bounds, m.start()) % 2 else resolve(m), text)
+
+
+def _fenced(match: re.Match[str]) -> str:
+    language = _LANGUAGE[match["tag"]].match(match["said"])
+    return f"```{language[1] if language else ''}\n{match['code'].rstrip()}\n```"
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """Code as it is, and a quotation as Markdown has it."""
+    if match["code"]:
+        return match["code"]
+    words = match["words"].strip()
+    if match["tag"] == "pullquote" and _PULLED.search(words):  # the author's own, and nowhere else
+        return _PULLED.sub(r"\1", words)
+    return "\n\n" + "".join(f"> {line}\n" for line in words.split("\n")) + "\n"
 
 
 def _resolved(match: re.Match[str]) -> str:

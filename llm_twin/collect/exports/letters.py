@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from llm_twin.collect.exports import bodies
 from llm_twin.collect.pages import page
 from llm_twin.collect.pages.furniture import NOT_TEXT, remove, words
+from llm_twin.collect.pages.markdown import escape_tags
+from llm_twin.collect.plaintext import compared
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -123,7 +125,7 @@ def _prepare(container: HtmlElement, title: str) -> None:
     for part in [p for p in container.iter(*_TABLE_PARTS) if not _holds_data(_table_of(p))]:
         part.tag = "div"
     for heading in container.iter("h1", "h2"):
-        if _plain("".join(heading.itertext())) == _plain(title):
+        if compared("".join(heading.itertext())) == compared(title):
             remove(heading)
         break
 
@@ -171,7 +173,7 @@ def _from_plain(text: str, flowed: bool) -> str:
     kept = "\n".join(line for line in lines if not line.startswith(">"))
     kept = _SIGNATURE.sub("", _ORIGINAL.sub("", _ATTRIBUTION.sub("", kept)))
     kept = "\n".join(line.rstrip() for line in _ADDRESS.sub("", kept).split("\n"))
-    return _without_service(re.sub(r"\n{3,}", "\n\n", kept).strip("\n"))
+    return escape_tags(_without_service(re.sub(r"\n{3,}", "\n\n", kept).strip("\n")))
 
 
 def _unflow(lines: list[str]) -> list[str]:
@@ -206,7 +208,3 @@ def _is_service(block: str) -> bool:
         (count <= _LINE_WORDS and _SERVICE.search(block))
         or (count <= _FOOTER_WORDS and _FOOTER.search(block))
     )
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", " ", text).strip().casefold()

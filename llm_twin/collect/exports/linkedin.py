@@ -1,7 +1,8 @@
 """LinkedIn's "copy of your data": shares in a CSV file, articles as HTML files below `Articles/`.
 
-The file of shares is told by its header row, since its name carries a member's number in some archives. Of
-its `Visibility` only MEMBER_NETWORK (what LinkedIn shows as "anyone") and PUBLIC, as newer archives write it,
+The file of shares is told by its header row, since its name carries a member's number in some archives; in a
+folder only what is named for shares is opened, which may have other tables by the thousand. Of its
+`Visibility` only MEMBER_NETWORK (what LinkedIn shows as "anyone") and PUBLIC, as newer archives write it,
 are for everybody. Messages, comments and reactions are never taken.
 """
 
@@ -46,33 +47,29 @@ def read(archive: Archive) -> Export | None:
     articles = _articles(archive)
     if shares is None and not articles:
         return None
-    author = _author(archive)
-    return Export(
-        f"linkedin:{author}" if author else "linkedin", False, _items(archive, shares, articles, author)
-    )
+    member = _member(archive)
+    source = f"linkedin:{member}" if member else "linkedin"
+    return Export(source, False, _items(archive, shares, articles))
 
 
-def _items(
-    archive: Archive, shares: tuple[str, str] | None, articles: list[str], author: str | None
-) -> Iterator[Item]:
+def _items(archive: Archive, shares: tuple[str, str] | None, articles: list[str]) -> Iterator[Item]:
     if shares:
-        yield from _read_shares(*shares, author)
+        yield from _read_shares(*shares)
     for name in articles:
         try:
             body = archive.read(name, _MAX_BYTES)
         except Unreadable as error:
             yield Rejected(name, str(error))
         else:
-            yield _read_article(name, body, author)
+            yield _read_article(name, body)
 
 
 def _shares(archive: Archive) -> tuple[str, str] | None:
     """Name and text of the file of shares."""
     alone = len(archive.names) == 1
-    names = archive.names if alone else [n for n in archive.names if n.lower().endswith(".csv")]
-    # What is named for shares is asked first, so that of a real archive no other file is opened.
-    for name in sorted(names, key=lambda n: "share" not in PurePosixPath(n).name.lower()):
-        if "message" in PurePosixPath(name).name.lower():
+    for name in archive.names:
+        file = PurePosixPath(name).name.lower()
+        if "message" in file or not (alone or ("share" in file and file.endswith(".csv"))):
             continue
         try:
             text = archive.text(name, _MAX_BYTES)
@@ -101,16 +98,16 @@ def _split(text: str) -> tuple[list[str], Iterator[list[str] | None]]:
     return [name.strip().lower() for name in next(found, None) or []], found
 
 
-def _read_shares(name: str, text: str, author: str | None) -> Iterator[Item]:
+def _read_shares(name: str, text: str) -> Iterator[Item]:
     header, rows = _split(text)
     for number, row in enumerate(rows, 1):
         if row is None or (row and len(row) != len(header)):
             yield Rejected(f"{name}#{number}", BROKEN)
         elif row:
-            yield _share(dict(zip(header, row, strict=True)), f"{name}#{number}", author)
+            yield _share(dict(zip(header, row, strict=True)), f"{name}#{number}")
 
 
-def _share(row: dict[str, str], where: str, author: str | None) -> Item:
+def _share(row: dict[str, str], where: str) -> Item:
     link = urls.clean(row["sharelink"])
     published = dates.iso(row["date"])
     address = link or (f"linkedin:share/{published}" if published else None)
@@ -123,7 +120,7 @@ def _share(row: dict[str, str], where: str, author: str | None) -> Item:
         return Rejected(where, NO_TEXT)
     if address is None:
         return Rejected(where, BROKEN)
-    return item.post(address, "", to_markdown(text), published, "note", author)
+    return item.post(address, "", to_markdown(text), published, "note")
 
 
 def _restored(commentary: str) -> str:
@@ -147,7 +144,7 @@ def _is_article(archive: Archive, name: str) -> bool:
         return False
 
 
-def _read_article(name: str, body: bytes, author: str | None) -> Item:
+def _read_article(name: str, body: bytes) -> Item:
     """An article: a linked heading, "Created on" and, unless it is a draft, "Published on", then its text."""
     from lxml import etree
 
@@ -167,7 +164,7 @@ def _read_article(name: str, body: bytes, author: str | None) -> Item:
     markdown = from_html(etree.tostring(content, encoding="unicode", method="html"))
     if not markdown:
         return Rejected(link or name, NO_TEXT)
-    return item.post(address, title, markdown, dates.iso(published[0]), "post", author)
+    return item.post(address, title, markdown, dates.iso(published[0]))
 
 
 def _marked(content: HtmlElement, name: str) -> str:
@@ -180,7 +177,7 @@ def _marked(content: HtmlElement, name: str) -> str:
     return ""
 
 
-def _author(archive: Archive) -> str | None:
+def _member(archive: Archive) -> str | None:
     """The name in the profile's file, the only thing that is read of it."""
     for name in archive.find("Profile*.csv"):
         try:

@@ -1,9 +1,9 @@
 """A newsletter as mail: an mbox file (RFC 4155), or a folder of .eml files (RFC 5322).
 
-Its author is who sent most of the letters that say that they went to a list (RFC 2369, RFC 2919). Only their
-letters count, and of those only what went to all: an answer, or a message without a list's header where
-others have one, is private. Where no message has such a header, only letters to several receivers are taken,
-of which none was shown to the others.
+Its author is whose name is asked for, from whatever addresses, else who sent most of the letters that say
+that they went to a list (RFC 2369, RFC 2919). Only their letters count, and of those only what went to all:
+an answer, or a message without a list's header where others have one, is private. Where no message has such
+a header, only letters to several receivers are taken, of which none was shown to the others.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from email.errors import MessageError
 from email.header import decode_header
 from email.message import EmailMessage
 from email.utils import parseaddr
+from itertools import compress
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from llm_twin.collect import dates, item, urls
 from llm_twin.collect.exports import letters
 from llm_twin.collect.exports.archive import Archive, Unreadable
-from llm_twin.collect.exports.files import candidates
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.exports.files import heads
+from llm_twin.collect.item import Export, Item, Rejected, same_author
 
 _MAX_LETTER = 30_000_000  # bytes: what mail servers let through, pictures included
 _MAX_HEADERS = 64_000
@@ -40,34 +41,63 @@ _UNDISCLOSED = re.compile(r"undisclosed|recipients?:\s*;", re.IGNORECASE)
 # Wherever it stands: a header that is broken names its receivers all the same.
 _MAILBOX = re.compile(r"(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 _URL = re.compile(r"<?\s*(https?://[^\s<>,]+)")
+_SHOWN = 6  # senders that are told of
 # Substack's List-Post is the letter on the web; that of others is one address for a whole list.
 _SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*+>?\s*$")
 
 Headers = dict[str, str]
+Senders = dict[str, Counter[str]]  # addresses, the most frequent first, and the names that letters give them
 
 
-def read(archive: Archive) -> Export | None:
-    """The letters of a newsletter, in the order that they lie in; None where an archive has no mail."""
+def read(archive: Archive, author: str | None = None) -> Export | None:
+    """The letters of a newsletter, in the order that they lie in; None where an archive has no mail.
+
+    `author` is the name that its letters come under; they are taken from every address that has it.
+    """
     names = _mailboxes(archive)
     if not names:
         return None
-    bulk: Counter[str] = Counter()
-    all_senders: Counter[str] = Counter()
+    everyone, listed, newsletters = _senders(archive, names)
+    # The narrowest first: who has a newsletter may write to a list of friends from another address.
+    named = (_named(author, senders) for senders in (newsletters, listed, everyone) if author)
+    chosen = next(filter(None, named), [])
+    found = listed or everyone
+    own = chosen or list(found)[:1]
+    source = f"mailbox:{own[0] if own else archive.label}"
+    note = _note(found) if len(found) > 1 and (listed or author) and not chosen else ""
+    # A mailbox holds what was kept of a newsletter.
+    return Export(source, False, _items(archive, names, frozenset(own), bool(listed)), note)
+
+
+def _senders(archive: Archive, names: list[str]) -> list[Senders]:
+    """Who sent letters, who sent some to a list, and who to a list that its readers cannot write to."""
+    kinds: list[Senders] = [{}, {}, {}]
     for _, raw in _messages(archive, names):
         headers = _headers(raw) if isinstance(raw, bytes) else {}
         if sender := _sender(headers):
-            all_senders[sender] += 1
-            bulk[sender] += _is_bulk(headers)
-    listed = +bulk
-    author = next((address for address, _ in (listed or all_senders).most_common(1)), "")
-    # A mailbox holds what was kept of a newsletter.
-    return Export(f"mailbox:{author or archive.label}", False, _items(archive, names, author, bool(listed)))
+            bulk = _is_bulk(headers)
+            closed = bulk and "mailto:" not in headers.get("list-post", "").lower()
+            for senders in compress(kinds, (True, bulk, closed)):
+                senders.setdefault(sender, Counter())[_name(headers)] += 1
+    return [dict(sorted(s.items(), key=lambda sent: -sent[1].total())) for s in kinds]
+
+
+def _named(author: str, senders: Senders) -> list[str]:
+    """The addresses whose letters mostly bear a name: some addresses send in the names of many."""
+    return [a for a, names in senders.items() if same_author(author, names.most_common(1)[0][0])]
+
+
+def _note(senders: Senders) -> str:
+    shown = [f"{n.most_common(1)[0][0]} <{a}> ({n.total()})".strip() for a, n in senders.items()]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    others = f"{', '.join(shown[1:_SHOWN])}{more}"
+    return f"The letters are of {shown[0]}; others are of {others}. Take one: --author NAME"
 
 
 def _mailboxes(archive: Archive) -> list[str]:
     """Files with mail: mailboxes by their first line, single letters by their headers."""
     # Mail programs name mailboxes "x.mbox", or "Inbox" without any suffix.
-    found = [n for n, content in candidates(archive, ".mbox", ".mbx", "") if _FROM_LINE.match(content)]
+    found = [n for n, head in heads(archive, ".mbox", ".mbx", "") if _FROM_LINE.match(head)]
     if found:
         return found
     letters_found = [n for n in archive.names if PurePosixPath(n).suffix.lower() == ".eml"]
@@ -103,13 +133,13 @@ def _messages(archive: Archive, names: list[str]) -> Iterator[tuple[str, bytes |
             yield f"{name}#{number}", _QUOTED_FROM.sub(rb"\1", content[mark.end() : end])
 
 
-def _items(archive: Archive, names: list[str], author: str, listed: bool) -> Iterator[Item]:
+def _items(archive: Archive, names: list[str], own: frozenset[str], listed: bool) -> Iterator[Item]:
     for where, raw in _messages(archive, names):
         if isinstance(raw, Rejected):
             yield raw
             continue
         try:
-            yield _read(where, raw, author, listed)
+            yield _read(where, raw, own, listed)
         except (
             ValueError,
             LookupError,
@@ -123,9 +153,9 @@ def _items(archive: Archive, names: list[str], author: str, listed: bool) -> Ite
             yield Rejected(where, "broken message")
 
 
-def _read(where: str, raw: bytes, author: str, listed: bool) -> Item:
+def _read(where: str, raw: bytes, own: frozenset[str], listed: bool) -> Item:
     headers = _headers(raw)
-    if reason := _why_not(raw, headers, author, listed):
+    if reason := _why_not(raw, headers, own, listed):
         return Rejected(where, reason)
     message = message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)  # what this policy makes
@@ -133,33 +163,33 @@ def _read(where: str, raw: bytes, author: str, listed: bool) -> Item:
     markdown = letters.to_markdown(message, title)
     if not markdown:
         return Rejected(where, "no text")
-    name = parseaddr(headers.get("from", ""))[0]
-    return item.post(_address(headers), title, markdown, dates.iso(headers.get("date")), author=name or None)
+    author = _name(headers) or None
+    return item.post(_address(headers), title, markdown, dates.iso(headers.get("date")), author=author)
 
 
-def _why_not(raw: bytes, headers: Headers, author: str, listed: bool) -> str | None:
+def _why_not(raw: bytes, headers: Headers, own: frozenset[str], listed: bool) -> str | None:
     if len(raw) > _MAX_LETTER:
         return "too large"
     if not (sender := _sender(headers)):
         return "broken message"
-    if sender != author:
+    if sender not in own:
         return "from someone else"
     labels = headers.get("x-gmail-labels", "").lower()
     if "draft" in labels:
         return "draft"
     if headers.get("in-reply-to") or headers.get("references") or _ANSWER.match(headers.get("subject", "")):
         return "private message"
-    to_all = _is_bulk(headers) or (not listed and _hides_receivers(headers, author))
+    to_all = _is_bulk(headers) or (not listed and _hides_receivers(headers, own))
     return None if to_all else "private message"
 
 
-def _hides_receivers(headers: Headers, author: str) -> bool:
+def _hides_receivers(headers: Headers, own: frozenset[str]) -> bool:
     """Whether a letter went to several and shows none of them.
 
     One receiver makes it private in whatever header they stand, and so does none: it is a note to oneself.
     """
-    shown = _addresses(headers, "to", "cc") - {author}
-    hidden = _addresses(headers, "bcc") - {author}
+    shown = _addresses(headers, "to", "cc") - own
+    hidden = _addresses(headers, "bcc") - own
     several = len(hidden) > 1 if hidden else bool(_UNDISCLOSED.search(headers.get("to", "")))
     return several and not shown
 
@@ -195,6 +225,10 @@ def _decoded(value: bytes) -> str:
 
 def _sender(headers: Headers) -> str:
     return parseaddr(headers.get("from", ""))[1].lower()
+
+
+def _name(headers: Headers) -> str:
+    return parseaddr(headers.get("from", ""))[0]
 
 
 def _is_bulk(headers: Headers) -> bool:

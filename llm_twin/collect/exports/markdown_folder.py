@@ -1,9 +1,10 @@
-"""Markdown files: one, a folder, a vault or a repository of them, with front matter in YAML or TOML.
+"""Markdown files: one, a folder, a vault or a repository of them, with front matter in YAML, TOML or JSON.
 
-Jekyll, Hugo and Obsidian folders are read by their own habits: drafts stay out by folder (`_drafts`) or front
-matter, parts of a site that are no posts (layouts, templates, section pages) and the documents that every
-repository has are named and left out. HTML files count where they have front matter, as Jekyll's do; all
-others are templates, or pages that were built of the Markdown.
+Jekyll, Hugo, Pelican and Obsidian folders are read by their own habits: drafts stay out by folder (`_drafts`)
+or front matter, and so does what is private or scheduled. Parts of a site that are no posts (layouts,
+templates, section pages) and the documents that every repository has are named and left out. HTML files count
+where they have front matter, as Jekyll's do; all others are templates, or pages that were built of the
+Markdown.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
-from llm_twin.collect import dates, item, urls
+from llm_twin.collect import dates, item, plaintext, urls
 from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.dialects import normal, without_scripts
 from llm_twin.collect.item import Export, Item, Rejected
@@ -26,6 +27,12 @@ from llm_twin.collect.item import Export, Item, Rejected
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx"})
 _HTML = frozenset({".html", ".htm"})
 _FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?)^\1[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+# Pelican's: lines up to an empty one. Old Hexo's: YAML that only ends with a rule.
+_HEADER = re.compile(
+    r"\A((?:[A-Za-z][\w-]*:(?:[ \t].*)?\r?\n(?:(?:[ \t]|-[ ]).*\r?\n)*)++)(?:(-{3,})[ \t]*)?(?:\r?\n|\Z)"
+)
+_FIELD = re.compile(r"^([A-Za-z][\w-]*):(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_OF_POSTS = frozenset({"title", "date"})  # one of them is in every header; other texts begin with "Note:"
 # Of engines whose Markdown needs no front matter.
 _CONFIGURATIONS = frozenset(
     str.split(
@@ -37,6 +44,14 @@ _NAMED = re.compile(r"^(\d{4})-(\d{1,2})-(\d{1,2})[-_ ]?(.*)$")
 _MAX_BYTES = 5_000_000  # a longer file is no post
 _MAX_FRONT = 100_000  # characters; a file of YAML is no post either, and takes minutes to read
 _MAX_TAGS = 1000
+_STATUSES = {
+    "draft": "draft",
+    "pending": "draft",
+    "private": "private",
+    "hidden": "private",
+    "future": "scheduled",
+    "scheduled": "scheduled",
+}
 _DRAFTS = frozenset({"_drafts", "drafts"})
 _PARTS = frozenset({"layouts", "archetypes", "themes", "templates", "partials", "shortcodes", "vendor"})
 _DOCUMENTS = frozenset(
@@ -88,7 +103,7 @@ def _has_front(archive: Archive, name: str) -> bool:
         text = archive.text(name, _MAX_BYTES)
     except Unreadable:
         return False
-    return bool(_FRONT.match(text) or _json_front_matter(text))
+    return bool(_FRONT.match(text) or _json_front_matter(text) or _header(text))
 
 
 def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
@@ -130,7 +145,8 @@ def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item 
         return Rejected(address, "broken front matter")
     if path.suffix.lower() in _HTML and body is text:
         return None
-    if reason := _unpublished(front):
+    published = _published(front, path)
+    if reason := _unpublished(front, published):
         # A canonical address may be that of a public post, which a draft of a copy takes nothing back of.
         own = (urls.clean(_scalar(front.get(key))) for key in ("url", "permalink"))
         return Rejected(next(filter(None, own), address), reason)
@@ -144,7 +160,7 @@ def _read(text: str, path: PurePosixPath, address: str, seen: set[str]) -> Item 
         _address(front, seen) or address,
         title,
         markdown,
-        _published(front, path),
+        published,
         author=_author(front.get("author") or front.get("authors")),
         tags=_tags(front.get("tags") or front.get("tag")),
     )
@@ -160,25 +176,41 @@ def _address(front: dict[str, Any], seen: set[str]) -> str | None:
     return None
 
 
-def _unpublished(front: dict[str, Any]) -> str | None:
-    if front.get("draft") is True or front.get("published") is False or front.get("status") == "draft":
+def _unpublished(front: dict[str, Any], published: str | None) -> str | None:
+    def says(key: str, value: str) -> bool:
+        return _scalar(front.get(key)).casefold() == value
+
+    if says("draft", "true") or says("published", "false"):
         return "draft"
-    return "private" if front.get("private") is True or front.get("publish") is False else None
+    if says("private", "true") or says("publish", "false") or says("visibility", "private"):
+        return "private"
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()  # where today's date may be already
+    coming = max(published or "", _day(front.get("publishdate")) or "") > tomorrow
+    return _STATUSES.get(_scalar(front.get("status")).casefold()) or ("scheduled" if coming else None)
 
 
 def _front_matter(text: str) -> tuple[dict[str, Any] | None, str]:
-    """Front matter and body; None for front matter that cannot be read."""
+    """Front matter, its names in lower case, and body; None for front matter that cannot be read."""
     found = _FRONT.match(text)
     if not found:
-        return _json_front_matter(text) or ({}, text)
-    if len(found[2]) > _MAX_FRONT:
+        front, body = _json_front_matter(text) or _header(text) or ({}, text)
+    elif len(found[2]) > _MAX_FRONT:
         return None, text
+    else:
+        front, body = _loaded(found[2], toml=found[1] == "+++"), text[found.end() :]
+    if front is None:
+        return None, text
+    if not isinstance(front, dict):
+        return {}, text  # a text between two rules
+    return {key.lower(): value for key, value in front.items() if isinstance(key, str)}, body
+
+
+def _loaded(front: str, toml: bool = False) -> Any:
+    """What front matter says, {} where it is empty; None where it is broken."""
     try:
-        front = yaml.load(found[2], _Loader) if found[1] == "---" else tomllib.loads(found[2])
+        return (tomllib.loads(front) if toml else yaml.load(front, _Loader)) or {}
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
-        return None, text
-    front = front or {}
-    return (front, text[found.end() :]) if isinstance(front, dict) else ({}, text)  # a text between two rules
+        return None
 
 
 def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
@@ -191,6 +223,18 @@ def _json_front_matter(text: str) -> tuple[dict[str, Any], str] | None:
     except (ValueError, RecursionError):
         return None
     return (front, text[end:]) if re.match(r"[ \t]*(?:\r?\n|\Z)", text[end:]) else None
+
+
+def _header(text: str) -> tuple[Any, str] | None:
+    """Names and values on the first lines of a text, without a rule before them."""
+    found = _HEADER.match(text)
+    if not found:
+        return None
+    fields = {name.lower(): " ".join(value.split()) for name, value in _FIELD.findall(found[1])}
+    if _OF_POSTS.isdisjoint(fields):
+        return None
+    ruled = found[2] and len(found[1]) <= _MAX_FRONT
+    return (ruled and _loaded(found[1])) or fields, text[found.end() :]
 
 
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:
@@ -207,27 +251,25 @@ def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, 
 
 
 def _published(front: dict[str, Any], path: PurePosixPath) -> str | None:
-    for key in ("date", "published_at", "pubDate", "created"):
-        value = front.get(key)
-        if isinstance(value, date):
-            return value.isoformat()
-        if found := dates.iso(_scalar(value)):
+    for key in ("date", "published_at", "pubdate", "publishdate", "created"):
+        if found := _day(front.get(key)):
             return found
     named = _NAMED.match(path.stem) or (_NAMED.match(path.parts[-2]) if len(path.parts) > 1 else None)
     return dates.iso(f"{named[1]}-{named[2]:0>2}-{named[3]:0>2}") if named else None
 
 
+def _day(value: Any) -> str | None:
+    return dates.iso(value.isoformat() if isinstance(value, date) else _scalar(value))
+
+
 def _author(value: Any) -> str | None:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, dict):
-        value = value.get("name")
-    return value if isinstance(value, str) and value.strip() else None
+    found = value if isinstance(value, list) else [value]
+    return plaintext.names(a.get("name") if isinstance(a, dict) else a for a in found)
 
 
 def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = re.split(r"[,\s]+", value)
+        value = value.split("," if "," in value else None)
     plain = map(_scalar, value[:_MAX_TAGS]) if isinstance(value, list) else ()
     return tuple(tag for tag in plain if tag)
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from llm_twin.collect import dates, jsontext, urls
 from llm_twin.collect.exports.archive import Archive, Unreadable
-from llm_twin.collect.exports.short import BROKEN, Short, threads, without_greeting, without_labels
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.exports.short import BROKEN, Short, items, without_greeting, without_labels
+from llm_twin.collect.item import Export, Rejected
 from llm_twin.collect.jsontext import dicts, string
 from llm_twin.collect.pages.markdown import from_html
 
@@ -67,12 +66,7 @@ def _export(archive: Archive, name: str, activities: list[Any]) -> Export:
     }
     found = [_sort(a, f"{name}#{n}", actor, own) for n, a in enumerate(activities)]
     whole = bool(found) and not any(isinstance(f, Rejected) and f.reason == BROKEN for f in found)
-    return Export(f"mastodon:{account}" if account else "mastodon", bool(account) and whole, _items(found))
-
-
-def _items(found: list[Short | Rejected]) -> Iterator[Item]:
-    yield from (f for f in found if isinstance(f, Rejected))
-    yield from threads(f for f in found if isinstance(f, Short))
+    return Export(f"mastodon:{account}" if account else "mastodon", bool(account) and whole, items(found))
 
 
 def _actor(archive: Archive, activities: list[Any]) -> dict[str, Any]:
@@ -108,7 +102,6 @@ def _sort(activity: Any, where: str, actor: dict[str, Any], own: set[str]) -> Sh
         published_at=dates.iso(string(note.get("published"))),
         kind="note" if goes_on or not answered else "reply",
         words=partial(_words, string(note.get("content")), bool(answered)),
-        author=string(actor.get("name")) or None,
         tags=_tags(note.get("tag")),
     )
 

@@ -16,7 +16,8 @@ from llm_twin.collect.exports import bodies
 from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.item import Export, Item, Rejected
 from llm_twin.collect.pages import page
-from llm_twin.collect.pages.furniture import remove
+from llm_twin.collect.pages.furniture import classes, remove
+from llm_twin.collect.plaintext import compared
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -36,7 +37,7 @@ def read(archive: Archive) -> Export | None:
     for name in names[:_SNIFFED]:
         story = _story(archive, name)
         if not isinstance(story, Rejected):
-            author = next((a.get("href") for a in story.iter("a") if "p-author" in bodies.classes(a)), None)
+            author = next((a.get("href") for a in story.iter("a") if "p-author" in classes(a)), None)
             # An export holds every story of its author, and cannot be limited to some.
             complete = author is not None and len(archive.names) > 1
             return Export(f"medium:{author or archive.label}", complete, _items(archive, names))
@@ -94,13 +95,13 @@ def _read(story: HtmlElement, name: str, seen: set[str]) -> Item:
         _published(story, stem),
         kind="reply" if reply else "post",
         author=_text(_first(story, "p-author")) or None,
-        tags=[text for a in story.iter("a") if "p-tag" in bodies.classes(a) and (text := _text(a))],
+        tags=[text for a in story.iter("a") if "p-tag" in classes(a) and (text := _text(a))],
     )
 
 
 def _prepare(body: HtmlElement, title: str) -> None:
     for heading in body.iter("h1", "h2", "h3", "h4"):
-        if "graf--title" in bodies.classes(heading) or _plain(_text(heading)) == _plain(title):
+        if "graf--title" in classes(heading) or compared(_text(heading)) == compared(title):
             remove(heading)
         break  # only the first can be the title
     for block in body.iter("pre"):
@@ -115,9 +116,9 @@ def _prepare(body: HtmlElement, title: str) -> None:
 
 def _is_response(content: HtmlElement, title: str) -> bool:
     """Whether what stands for a title is only the beginning of the text, cut or not."""
-    if any("graf--title" in bodies.classes(e) for e in content.iter("h1", "h2", "h3", "h4")):
+    if any("graf--title" in classes(e) for e in content.iter("h1", "h2", "h3", "h4")):
         return False
-    return bool(title) and _plain(_text(content)).startswith(_plain(title))
+    return bool(title) and compared(_text(content)).startswith(compared(title))
 
 
 def _published(story: HtmlElement, stem: str) -> str | None:
@@ -129,15 +130,11 @@ def _published(story: HtmlElement, stem: str) -> str | None:
 
 
 def _first(story: HtmlElement, name: str) -> HtmlElement | None:
-    return next((e for e in story.iter() if name in bodies.classes(e)), None)
+    return next((e for e in story.iter() if name in classes(e)), None)
 
 
 def _text(element: HtmlElement | None) -> str:
     return " ".join("".join(element.itertext()).split()) if element is not None else ""
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
 def _html(element: HtmlElement) -> str:

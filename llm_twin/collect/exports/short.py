@@ -8,11 +8,12 @@ answers his own; such a thread is one text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_twin.collect import item
 from llm_twin.collect.item import Item, Rejected
+from llm_twin.collect.pages.markdown import escape_tags
 from llm_twin.contracts.records import Kind
 
 BROKEN = "broken record"
@@ -45,7 +46,6 @@ class Short:
     published_at: str | None
     kind: Kind
     words: Callable[[], str]
-    author: str | None = None
     tags: tuple[str, ...] = ()
 
 
@@ -67,9 +67,18 @@ def without_labels(text: str) -> str:
 def to_markdown(text: str) -> str:
     """Plain text as Markdown that shows its lines and paragraphs as they were written."""
     lines = [line.rstrip() for line in re.split(r"\r\n?|\n", text.strip())]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+    text = escape_tags(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)))
     # A row of dashes is a divider; right below a line it would make that line a heading.
     return _LINE_END.sub("  \n", _UNDERLINE.sub("\n\n", text)).replace("\n\n\n", "\n\n")
+
+
+def items(found: Sequence[Short | Rejected]) -> Iterator[Item]:
+    """What an account's export gives: the refused first, then the threads.
+
+    They name no author: whatever an account calls itself, its export is of one.
+    """
+    yield from (f for f in found if isinstance(f, Rejected))
+    yield from threads(f for f in found if isinstance(f, Short))
 
 
 def threads(shorts: Iterable[Short]) -> Iterator[Item]:
@@ -111,4 +120,6 @@ def _joined(first: Short, members: list[Short]) -> Item:
         return Rejected(first.address, NO_TEXT)
     tags = [tag for short in members for tag in short.tags]
     markdown = "\n\n".join(texts)
-    return item.post(first.address, "", markdown, first.published_at, first.kind, first.author, tags)
+    post = item.post(first.address, "", markdown, first.published_at, first.kind, tags=tags)
+    parts = tuple(item.id_at(short.address) for short in members if short is not first)
+    return item.Thread(**dict(post), parts=parts) if parts else post

@@ -21,12 +21,12 @@ from llm_twin.collect.exports.archive import Archive, Unreadable
 from llm_twin.collect.exports.short import (
     BROKEN,
     Short,
-    threads,
+    items,
     to_markdown,
     without_greeting,
     without_labels,
 )
-from llm_twin.collect.item import Export, Item, Rejected
+from llm_twin.collect.item import Export, Rejected
 from llm_twin.collect.jsontext import dicts, string
 
 _FILES = ("tweet*.js", "twitter-circle-tweet*.js", "note-tweet*.js", "article*.js", "account.js")
@@ -78,8 +78,8 @@ def read(archive: Archive) -> Export | None:
     whole = not any(r.reason == BROKEN for r in found if isinstance(r, Rejected)) and not archived.rejected
     identity = string(account.get("accountId")) or string(account.get("username"))
     complete = bool(identity) and whole and bool(archived.records["tweet"])
-    items = _items([*archived.rejected, *found])
-    return Export(f"x:{identity}" if identity else "x", complete, items)
+    source = f"x:{identity}" if identity else "x"
+    return Export(source, complete, items([*archived.rejected, *found]))
 
 
 def _load(archive: Archive, name: str, archived: _Archived) -> None:
@@ -104,11 +104,6 @@ def _load(archive: Archive, name: str, archived: _Archived) -> None:
             archived.records[kind].append((f"{name}#{n}", record))
         else:
             archived.rejected.append(Rejected(f"{name}#{n}", BROKEN))
-
-
-def _items(found: list[Short | Rejected]) -> Iterator[Item]:
-    yield from (f for f in found if isinstance(f, Rejected))
-    yield from threads(f for f in found if isinstance(f, Short))
 
 
 def _sorted(archived: _Archived, account: dict[str, Any]) -> Iterator[Short | Rejected]:
@@ -165,7 +160,6 @@ def _short(
         published_at=_date(string(tweet.get("created_at"))),
         kind="reply" if answers and not goes_on else "note",
         words=partial(_words, tweet, note, answers),
-        author=string(account.get("accountDisplayName")) or None,
         tags=tuple(t for h in _entities(tweet, "hashtags") if (t := string(h.get("text")))),
     )
 

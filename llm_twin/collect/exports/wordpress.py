@@ -12,13 +12,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape, unescape
+from html import escape
 from typing import TYPE_CHECKING
 
-from llm_twin.collect import dates, item, urls
+from llm_twin.collect import dates, item, plaintext, urls, xmltext
 from llm_twin.collect.exports import bodies, classic
 from llm_twin.collect.exports.archive import Archive, Unreadable
-from llm_twin.collect.exports.files import candidates, decode
+from llm_twin.collect.exports.files import HEAD_BYTES, decode, heads
 from llm_twin.collect.item import WITHDRAWN, Export, Item, Rejected, Withdrawn
 from llm_twin.contracts.records import Post
 
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _WXR = re.compile(rb"<rss\b[^>]*xmlns:wp\s*=\s*[\"']https?://wordpress\.org/export/")
-_HEAD_BYTES = 65_536  # in which the root element stands, after comments for the reader
 _ROOT = re.compile(rb"<rss\b[^>]*>")
 _PARTS = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<item[\s>]|</item\s*>", re.DOTALL)
 _ENCODING = re.compile(rb"\s*<\?xml[^>]{0,100}\bencoding\s*=\s*[\"']([\w.:-]+)")
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MAX_ITEM = 10_000_000  # bytes of one item
 _UNPUBLISHED = {
     "draft": "draft",
@@ -40,7 +38,6 @@ _UNPUBLISHED = {
     "private": "private",
     "trash": "trash",
 }
-_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,1000}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +50,27 @@ class _Site:
 
 def read(archive: Archive) -> Export | None:
     """The posts of all WXR files in an archive; None where there are none."""
-    sites = {
-        name: _site(_utf8(content))
-        for name, content in candidates(archive, ".xml")
-        if _WXR.search(content[:_HEAD_BYTES])
-    }
+    sites = {name: _site(_utf8(head)).url for name, head in heads(archive, ".xml") if _WXR.search(head)}
     if not sites:
         return None
-    url = next((site.url for site in sites.values() if site.url), None)
+    url = next(filter(None, sites.values()), None)
     # A WXR file does not say whether it was limited to a category, an author or some months.
-    return Export(f"wordpress:{url or archive.label}", False, _items(archive, sites))
+    return Export(f"wordpress:{url or archive.label}", False, _items(archive, list(sites)))
 
 
-def _items(archive: Archive, sites: Mapping[str, _Site]) -> Iterator[Item]:
-    for name, site in sites.items():
+def _items(archive: Archive, names: list[str]) -> Iterator[Item]:
+    for name in names:
         try:
             content = _utf8(archive.read(name))
         except Unreadable as unreadable:
             yield Rejected(name, str(unreadable))
             continue
-        root = _ROOT.search(content[:_HEAD_BYTES])
+        root = _ROOT.search(content[:HEAD_BYTES])
         assert root is not None  # `read` has looked
         if re.search(rb"<!(?:DOCTYPE|ENTITY)", content[: root.start()], re.IGNORECASE):
             yield Rejected(name, "XML with a document type")  # WordPress writes none
             continue
+        site = _site(content)
         for number, raw in enumerate(_raw_items(content), 1):
             yield _read(raw, root[0], site, f"{name}#{number}")
 
@@ -114,7 +108,7 @@ def _parse(raw: bytes, root: bytes) -> _Element | None:
     """The tree of a part of a file, below the file's own root for its namespaces."""
     from lxml import etree
 
-    text = _NOT_XML.sub("", decode(root) + decode(raw) + "</rss>")
+    text = xmltext.ILLEGAL.sub("", decode(root) + decode(raw) + "</rss>")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, recover=True
     )
@@ -167,7 +161,7 @@ def _read(raw: bytes | None, root: bytes, site: _Site, where: str) -> Item:
         return Rejected(address, reason)
     body = classic.to_html(fields.get("content:encoded", "")) + _footnotes(element)
     markdown = bodies.to_markdown(body)
-    title = _plain(fields.get("title", ""))
+    title = plaintext.of_html(fields.get("title", ""))
     if reason:  # drafts and the trash have addresses of their own, such as "/?p=12"
         return Withdrawn(address, reason, Post.revision_of(title, markdown))
     if not markdown:
@@ -179,7 +173,11 @@ def _read(raw: bytes | None, root: bytes, site: _Site, where: str) -> Item:
         _published(fields),
         kind="post" if title else "note",
         author=_author(element, fields, site),
-        tags=[_plain(tag) for tag in _categories(element, "post_tag", "category") if tag != "Uncategorized"],
+        tags=[
+            plaintext.of_html(tag)
+            for tag in _categories(element, "post_tag", "category")
+            if tag != "Uncategorized"
+        ],
     )
 
 
@@ -234,7 +232,3 @@ def _footnotes(element: _Element) -> str:
                 continue
             return f"<ol>{''.join(lines)}</ol>"
     return ""
-
-
-def _plain(text: str) -> str:
-    return " ".join(unescape(_TAG.sub("", text)).split())

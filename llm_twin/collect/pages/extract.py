@@ -16,6 +16,7 @@ from llm_twin.collect.pages.markdown import is_permalink, to_markdown
 from llm_twin.collect.pages.page import Meta, path_date
 from llm_twin.collect.pages.repeats import is_own, squeeze
 from llm_twin.collect.pages.selector import Layout, signature
+from llm_twin.collect.plaintext import compared
 from llm_twin.collect.web.feeds import Entry
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def _body(container: HtmlElement, layout: Layout | None, title: str) -> HtmlElem
     if not (layout and layout.exact):
         for header in [e for e in copy.iter("header") if words(e) < _HEADER_WORDS]:
             remove(header)
-    wanted = _plain(title)
+    wanted = compared(title)
     for heading in copy.iter(*_HEADINGS):
-        if wanted and _plain(_heading_text(heading)) == wanted:
+        if wanted and compared(_heading_text(heading)) == wanted:
             remove(heading)
             break
     return copy
@@ -160,14 +161,14 @@ def title_of(
     """
     if entry and entry.title:
         return entry.title
-    said = [s for s in (_plain(meta.title), _plain(root.findtext(".//title") or "")) if s]
+    said = [s for s in (compared(meta.title), compared(root.findtext(".//title") or "")) if s]
     template = layout.template if layout else frozenset()
     own = [h for h in root.iter(*_HEADINGS) if not _of_site(h, url)]
     named = [(h.tag, text) for h in own if (text := _heading_text(h)) and text not in template]
     if not said:
         return next((text for _, text in named), "")
-    exact = [text for _, text in named if _plain(text) == said[0]]
-    within = [(tag, text) for tag, text in named if any(_plain(text) in s for s in said)]
+    exact = [text for _, text in named if compared(text) == said[0]]
+    within = [(tag, text) for tag, text in named if any(compared(text) in s for s in said)]
     best = max(within, key=lambda n: (-int(n[0][1]), len(n[1])), default=("", ""))[1]
     return next(iter(exact), "") or best or _part_on_page(root, meta.title) or meta.title
 
@@ -198,10 +199,6 @@ def _of_site(heading: HtmlElement, url: str) -> bool:
         return True
     targets = (urls.clean(link, url) for link in links if link)
     return any(urlsplit(t).path in ("", "/") and urls.same_site(t, url) for t in targets if t)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
 def _marked_date(container: HtmlElement | None) -> str | None:
@@ -243,8 +240,8 @@ def written_date(root: HtmlElement, title: str) -> str | None:
     if page is None or not title:
         return None
     nodes = [(owner, text) for owner, text in texts(page) if re.search(r"\w", text)]
-    wanted = _plain(title)
-    same = [n for n, (_, text) in enumerate(nodes) if _plain(text) == wanted]
+    wanted = compared(title)
+    same = [n for n, (_, text) in enumerate(nodes) if compared(text) == wanted]
     if not same:
         return None
     headings = (n for n in same if block_of(nodes[n][0]).tag in _HEADINGS)

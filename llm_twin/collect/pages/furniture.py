@@ -67,6 +67,11 @@ _BLOCKS = frozenset(
 _MOST = 0.6  # an element that holds more of a page's words than this is no furniture, whatever its name
 
 
+def classes(element: HtmlElement) -> set[str]:
+    """The classes of an element."""
+    return set((element.get("class") or "").split())
+
+
 def is_furniture(element: HtmlElement) -> bool:
     """Whether an element is furniture by its tag, role, class or id. Code is never judged by class."""
     if element.tag in NOT_TEXT or (element.get("role") or "").lower() in _ROLES:

@@ -2,7 +2,8 @@
 written.
 
 Links keep their text, images go; code keeps its text to the character. Nothing inside a line is escaped (a
-backslash is not what the author wrote); only what would turn a paragraph into another kind of block is.
+backslash is not what the author wrote); only what would turn a paragraph into another kind of block is, a tag
+that the author typed among it: `contracts.prose` takes the backslash out again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from markdownify import MarkdownConverter
 
-from llm_twin.collect.pages.furniture import NOT_TEXT, in_code, remove
+from llm_twin.collect.pages.furniture import NOT_TEXT, classes, in_code, remove
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 _BLOCK_START = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^(#{1,6}|[-+*]|>|`{3,}|~{3,}|={2,}|-{2,})(?=\s|$)")
+_DIVIDER = re.compile(r"([*_-])(?:[ \t]*\1){2,}")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_MARK = "\x00"  # before such a tag until it is known where its line begins; no tree can hold the character
+_MARKED = re.compile(rf"^((?:[ >]|[-+*] |\d{{1,9}}[.)] )*){_MARK}", re.MULTILINE)
 _PERMALINK = re.compile(r"^[#¶§∞🔗⚓︎\ufe0f\s]*$|^(?:link|permalink|anchor)$", re.IGNORECASE)
 _BACKLINK = re.compile(r"^[↩↑⤴︎⏎^\ufe0e\ufe0f\s]*$")
 _LANGUAGE = re.compile(r"^(?:language-|lang-|highlight-source-|brush:)([\w+#.-]+)$", re.IGNORECASE)
@@ -53,8 +58,13 @@ def to_markdown(container: HtmlElement) -> str:
     for block in container.xpath(".//pre"):
         _flatten(block)
     container.tail = None
-    text = _CONVERTER.process_tag(container)
+    text = _MARKED.sub(r"\1\\", _CONVERTER.process_tag(container)).replace(_MARK, "")
     return "\n".join(line.rstrip() if not line.endswith("  ") else line for line in text.strip().split("\n"))
+
+
+def escape_tags(text: str) -> str:
+    """Plain text as Markdown in which no tag begins a block of HTML, which may go on to the text's end."""
+    return _MARKED.sub(r"\1\\", _TAG.sub(f"{_MARK}<", text)).replace(_MARK, "")
 
 
 def is_permalink(link: HtmlElement) -> bool:
@@ -85,7 +95,7 @@ def from_html(body: str, prepare: Callable[[HtmlElement], None] | None = None) -
 
 def _unwrap_layout(table: HtmlElement) -> None:
     """A table with blocks in it is there for its looks: an old theme's columns, or line numbers."""
-    for cell in [e for e in table.iter("td", "div", "span", "pre", "a") if _classes(e) & _GUTTER]:
+    for cell in [e for e in table.iter("td", "div", "span", "pre", "a") if classes(e) & _GUTTER]:
         remove(cell)
     if any(next(table.iterdescendants(tag), None) is not None for tag in _LAYOUT):
         for part in table.iter("table", "tbody", "thead", "tr", "td", "th"):
@@ -94,7 +104,7 @@ def _unwrap_layout(table: HtmlElement) -> None:
 
 def _flatten(block: HtmlElement) -> None:
     """Code as plain text: highlighters wrap every token in an element."""
-    for gutter in [e for e in block.iterdescendants() if _classes(e) & _GUTTER]:
+    for gutter in [e for e in block.iterdescendants() if classes(e) & _GUTTER]:
         remove(gutter)
     for br in block.iter("br"):
         br.text = "\n"
@@ -116,10 +126,6 @@ def _language(element: HtmlElement) -> str:
         if found := _LANGUAGE.match(name):
             return found[1]
     return ""
-
-
-def _classes(element: HtmlElement) -> set[str]:
-    return set((element.get("class") or "").split())
 
 
 def _escape_block_start(line: str) -> str:
@@ -175,7 +181,10 @@ class _Converter(_Base):  # type: ignore[misc]
             text = _BLANKS.sub(" ", text)
         text = text.lstrip(" \t\r\n") if before else text
         text = text.rstrip() if after else text
-        return text if "pre" in inside else _INVISIBLE.sub("", text).replace("\xa0", " ")
+        if "pre" in inside:
+            return text
+        text = _INVISIBLE.sub("", text).replace("\xa0", " ")
+        return text if "_noformat" in inside else _TAG.sub(f"{_MARK}<", text)
 
     def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
         return "" if _BACKLINK.match(text) and text.strip() else text
@@ -187,6 +196,8 @@ class _Converter(_Base):  # type: ignore[misc]
         text = str(super().convert_p(el, text, parent_tags))
         if "_inline" in parent_tags:
             return text
+        if _DIVIDER.fullmatch(text.strip()):
+            return "\n\n---\n\n"
         return "\n".join(_escape_block_start(line) for line in text.split("\n"))
 
     def convert_pre(self, el: Any, text: str, parent_tags: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llm_twin.collect import dates, urls
+from llm_twin.collect import dates, plaintext, urls
 from llm_twin.collect.pages import charset, maths
 from llm_twin.collect.pages.charset import decode as decode  # decoding is how reading a page begins
 
@@ -271,11 +271,8 @@ def _types(data: dict[str, Any]) -> set[str]:
 
 
 def _name(author: Any) -> str | None:
-    if isinstance(author, list):
-        author = author[0] if author else None
-    if isinstance(author, dict):
-        author = author.get("name")
-    return author if isinstance(author, str) and author.strip() else None
+    found = author if isinstance(author, list) else [author]
+    return plaintext.names(a.get("name") if isinstance(a, dict) else a for a in found)
 
 
 def _squeeze(text: Any) -> str:

@@ -33,6 +33,7 @@ class Fetched:
     """An answer of status 200. `url` is what gave it, after redirects.
 
     `unchanged` means that the body is the one that was kept: the server said so, or sent the same again.
+    `for_good` means that it was redirected, and that every redirect on the way said that it is permanent.
     """
 
     asked: str
@@ -40,6 +41,7 @@ class Fetched:
     content_type: str
     body: bytes
     unchanged: bool
+    for_good: bool = False
 
 
 def refusal(url: str, error: Exception) -> Exception:

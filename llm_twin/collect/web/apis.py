@@ -216,12 +216,11 @@ def _entry(
     page_url = urls.clean(string(address), base) if string(address) else None
     if page_url is None:
         return None
-    authors = (one_line(string(a.get("name"))) for a in names)
     return Entry(
         url=page_url,
         title=one_line(title),
         published_at=dates.iso(string(date)),
-        author=next((a for a in authors if a), None),
+        author=plaintext.names(string(a.get("name")) for a in names),
         tags=tuple(tag for t in tags or () if (tag := one_line(string(t.get("name"))))),
         html=string(html),
     )

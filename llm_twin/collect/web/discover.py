@@ -39,7 +39,11 @@ class Crawl:
         closed: reason by canonical url of posts that are not public, though a part of their page may be.
         refusals: addresses that gave no page.
         gone: status by canonical url of what answered 404 or 410.
-        moved: canonical url that was asked, by the canonical url that it redirected to.
+        moved: canonical url that was asked, by the canonical url that it redirected to; of a known page also
+            where it stays as a stub or a copy of a page that was not known.
+        left: by canonical url, what led on for good, by a redirect or as a stub: the address that was asked,
+            and the canonical url that it led to.
+        copies: canonical url that a known page says is its own, by the one that it has.
     """
 
     def __init__(self, client: Client, config: Collect, start: str, known: Iterable[str] = ()) -> None:
@@ -52,7 +56,9 @@ class Crawl:
         self.refusals: list[Rejected] = []
         self.gone: dict[str, int] = {}
         self.moved: dict[str, str] = {}
-        self._known = list(known)
+        self.left: dict[str, tuple[str, str]] = {}
+        self.copies: dict[str, str] = {}
+        self._known = {urls.canonical(url): url for url in known}
         self._seen: set[str] = set()
         self._read: set[str] = set()
         self._linked: set[str] = set()
@@ -127,7 +133,8 @@ class Crawl:
         self.site = start
         later, self._queue = self._queue, deque()
         home = urljoin(start, f"/{urlsplit(start).path.split('/')[1]}/" if "/~" in start else "/")
-        self._add([home, *(u for u in self._known if urls.same_site(u, start))], 0, listed=True)
+        known = (url for url in self._known.values() if urls.same_site(url, start))
+        self._add([home, *known], 0, listed=True)
         self._find_feeds(named, home)
         self._find_sitemaps(home)
         self._queue.extend(later)
@@ -224,6 +231,8 @@ class Crawl:
             self.refusals.append(Rejected(fetched.url, str(error)))
             return None
         self._read.add(urls.canonical(fetched.url))
+        if urls.canonical(fetched.url) in self._known:
+            self._see_through(fetched.url, page.read_meta(root, fetched.url))
         self._looked += 1
         if self._looked <= _API_PAGES and (api := apis.find(root, fetched.url)):
             self._looked = _API_PAGES
@@ -251,6 +260,21 @@ class Crawl:
                 self._add([link], further)
         return leads_on
 
+    def _see_through(self, url: str, meta: page.Meta) -> None:
+        """Note where a known page is but a stub or a copy of another one of its site."""
+        identity, target = urls.canonical(url), urls.canonical(meta.canonical or url)
+        reason = judge.why_not_page(url, meta)
+        if target == identity or not urls.same_site(target, url):
+            return
+        if reason == "redirect stub":
+            self.left[identity] = url, target
+        elif reason == "copy of another address":
+            self.copies[identity] = target
+        else:
+            return
+        if target not in self._known:
+            self.moved.setdefault(target, identity)
+
     def _new(self, fetched: Fetched) -> bool:
         """Whether an answer is of this site and was not read under another address."""
         final = urls.canonical(fetched.url)
@@ -260,6 +284,8 @@ class Crawl:
         self._seen.add(final)
         if (asked := urls.canonical(fetched.asked)) != final:
             self.moved[final] = asked
+            if fetched.for_good:
+                self.left[asked] = fetched.asked, final
         return final not in self._read
 
     def _answer(self, url: str, ask: Callable[[], Fetched], expected: bool = True) -> Fetched | None:

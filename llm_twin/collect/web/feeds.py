@@ -176,10 +176,11 @@ def _published(raw: Any) -> str | None:
 
 
 def _author(raw: Any) -> str | None:
-    """The first author's name; the address of a mailbox is no name."""
-    detail = [raw.get("author_detail"), {"name": raw.get("author")}]
-    named = [one_line(string(a.get("name"))) for a in (*dicts(raw.get("authors")), *dicts(detail))]
-    return next((name for name in named if name and "@" not in name), None)
+    """The authors' names; the address of a mailbox is no name."""
+    several = [string(a.get("name")) for a in dicts(raw.get("authors"))]
+    alone = [string(a.get("name")) for a in dicts([raw.get("author_detail")])] + [string(raw.get("author"))]
+    found = (plaintext.names(n for n in named if "@" not in n) for named in (several, alone))
+    return next(filter(None, found), None)
 
 
 def _html(body: dict[str, Any]) -> str:
@@ -219,9 +220,9 @@ def _json_entry(item: dict[str, Any], base: str, author: str | None) -> Entry:
 
 
 def _json_author(item: dict[str, Any]) -> str | None:
-    """The first author's name; version 1 has one `author`, version 1.1 a list."""
+    """The authors' names; version 1 has one `author`, version 1.1 a list."""
     found = [*dicts(item.get("authors")), *dicts([item.get("author")])]
-    return next((name for a in found if (name := one_line(string(a.get("name"))))), None)
+    return plaintext.names(string(a.get("name")) for a in found)
 
 
 def _is_object(body: bytes) -> bool:

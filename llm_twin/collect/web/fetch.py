@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -132,7 +132,7 @@ class Client:
         return self._hops(url, limits, [])
 
     def _hops(self, url: str, limits: _Limits, remembered: list[str]) -> Fetched:
-        here = url
+        here, for_good = url, True
         for _ in range(MAX_REDIRECTS + 1):
             limits.check(here)
             if target := self._cache.moved_to(here):
@@ -140,8 +140,9 @@ class Client:
             else:
                 answer = self._ask(here, limits)
                 if isinstance(answer, Fetched):
-                    return Fetched(url, here, answer.content_type, answer.body, answer.unchanged)
+                    return replace(answer, asked=url, for_good=for_good and here != url)
                 target = answer
+                for_good = for_good and self._cache.moved_to(here) is not None
             here = target
         raise Refused(url, "too many redirects", here)
 

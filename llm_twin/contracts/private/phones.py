@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from llm_twin.contracts.prose import parser
 from llm_twin.contracts.records import Span
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
 
 _HYPHEN = "\\-\u2010-\u2013"
 # The first character of a number is looked at first: it is cheaper to see than what stands before it.
@@ -89,17 +86,10 @@ def _number(written: str, region: str | None) -> int:
     return 0 if fiction and fiction.fullmatch(str(match.number.national_number)) else int(match.end)
 
 
-@cache
-def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    return MarkdownIt("commonmark").enable("table").disable("inline")
-
-
 def _blocks(text: str) -> Iterator[Span]:
     """Code, tables and HTML at any depth; their lines as a whole."""
     starts = [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
-    for token in _parser().parse(text):
+    for token in parser().parse(text):
         if token.type in _NOT_PROSE and token.map:
             yield starts[token.map[0]], starts[token.map[1]]
 

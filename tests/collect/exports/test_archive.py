@@ -146,3 +146,12 @@ def test_a_zip_file_that_is_cut_off_is_said_to_be_incomplete(zipped: Path) -> No
     zipped.write_bytes(zipped.read_bytes()[:-30])
     with pytest.raises(CollectError, match="damaged or incomplete zip file"):
         Archive(zipped)
+
+
+def test_the_first_bytes_of_a_file_are_read_whatever_its_size(folder: Path, zipped: Path) -> None:
+    for path in (folder, zipped):
+        with Archive(path) as archive:
+            assert [archive.head("a.md", n) for n in (0, 2, 3, 9)] == [b"", b"on", b"one", b"one"]
+            assert archive.read("a.md", 3) == b"one"
+            with pytest.raises(Unreadable, match="too large"):
+                archive.read("a.md", 2)

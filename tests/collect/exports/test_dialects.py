@@ -17,6 +17,17 @@ from llm_twin.collect.exports.dialects import normal, without_scripts
         ("[A link](https://a.org) and ![a picture](b.png)stay out.", "A link and stay out."),
         ("{% highlight c linenos %}\nint a;\n{% endhighlight %}", "```c\nint a;\n```"),
         ('{{< highlight go "linenos=true" >}}\nx := 1\n{{< /highlight >}}', "```go\nx := 1\n```"),
+        ("{% codeblock A title lang:ruby %}\ndef a\n  1\nend\n{% endcodeblock %}",
+         "```ruby\ndef a\n  1\nend\n```"),
+        ("{% codeblock %}\nx\n{% endcodeblock %}", "```\nx\n```"),
+        ("{% blockquote Douglas Adams, A book %}\nLast [[night]]\n\nagain.\n{% endblockquote %}\nMine.",
+         "> Last night\n>\n> again.\n\nMine."),
+        ('Before {{< quote author="X" >}}Theirs.{{< /quote >}} after.', "Before\n\n> Theirs.\n\nafter."),
+        ("{{% pullquote %}}Again.{{% /pullquote %}}", "> Again."),
+        ('{% pullquote %}\nMine, {" shown beside "} too.\n{% endpullquote %}', "Mine, shown beside too."),
+        ('{{< quote src="x" />}}Mine.', "Mine."),
+        ("Type `{% quote %}` and:\n\n    {% quote %}x{% endquote %}",
+         "Type `{% quote %}` and:\n\n```\n{% quote %}x{% endquote %}\n```"),
         ('Before {{< figure src="x.png" >}} and {% include a.html %} after.', "Before and after."),
         ("At {{ site.url }} it is.", "At it is."),
         ("{% comment %}\nnot this\n{% endcomment %}\nBut this.", "But this."),
@@ -50,7 +61,7 @@ from llm_twin.collect.exports.dialects import normal, without_scripts
             "Unclosed {% and {{< and [[ before it [1] and that.",
         ),
     ],
-)
+)  # fmt: skip
 def test_what_an_engine_adds_is_resolved_or_left_out(written: str, read: str) -> None:
     assert normal(written) == read
 
@@ -78,6 +89,7 @@ def test_what_is_normal_stays_as_it_is() -> None:
 
 def test_what_never_closes_costs_no_time() -> None:
     tags = ["{%", "{{<", "{{%", "{% comment %}", "{% highlight c %}", "{{< highlight c >}}", "{:.a", "{/*"]
+    tags += ["{% codeblock lang:", "{% quote %}", "{{< quote ", "{% endquote %}", '{% pullquote %}{"']
     started = time.perf_counter()
     for text in [*tags, "[", "[[", "![[", "%%", "`"]:
         normal(without_scripts(text * (40_000 // len(text))))

@@ -179,8 +179,12 @@ def test_a_file_that_is_cut_off_within_a_share_gives_no_private_share(tmp_path: 
     assert reasons(items) == ["broken record"]
 
 
-def test_the_file_that_is_named_for_shares_is_asked_first(tmp_path: Path) -> None:
+def test_of_a_folder_no_other_table_than_one_that_is_named_for_shares_is_opened(tmp_path: Path) -> None:
     (tmp_path / "Drafts.csv").write_text(public("Not yet."))
+    (tmp_path / "tea.md").write_text("Tea.")
+    with Archive(tmp_path) as archive:
+        assert linkedin.read(archive) is None
+        assert archive._read == 0
     (tmp_path / "Shares_12345.csv").write_text(public("Hello."))
     assert texts(opened(tmp_path)[1]) == ["Hello."]
 
@@ -205,11 +209,10 @@ def test_published_articles_are_posts_and_drafts_are_not(tmp_path: Path) -> None
     assert export.source == "linkedin:Ann Example"
     article = next(p for p in items if isinstance(p, Post) and p.title == "On tea")
     assert article.markdown == "It’s **hot** — mostly.\n\n### Why\n\n- Water\n\nPublished on paper."
-    assert (article.url, article.kind, article.published_at, article.author) == (
+    assert (article.url, article.kind, article.published_at) == (
         "https://www.linkedin.com/pulse/on-tea-ann",
         "post",
         "2024-02-03T11:30:00",
-        "Ann Example",
     )
     assert [(p.title, p.kind) for p in items if isinstance(p, Post)] == [
         ("", "note"),

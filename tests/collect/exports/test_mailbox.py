@@ -55,9 +55,9 @@ def mbox(path: Path, *letters: bytes) -> Path:
     return path
 
 
-def read(path: Path) -> tuple[Export, list[Item]]:
+def read(path: Path, author: str | None = None) -> tuple[Export, list[Item]]:
     with Archive(path) as archive:
-        export = mailbox.read(archive)
+        export = mailbox.read(archive, author)
         assert export
         return export, list(export.items)
 
@@ -113,6 +113,54 @@ def test_only_what_the_author_sent_to_all_is_taken(tmp_path: Path) -> None:
         "draft",
         "broken message",
     ]
+
+
+def whole_mailbox(tmp_path: Path) -> Path:
+    """What lies in an account: others' lists, the author's newsletter from two addresses, and her groups."""
+    shop, old = "Shop <news@shop.example>", "ann author <ann@old.example>"
+    group = {"sender": "Ann Author <ann@home.example>", "List_Post": "<mailto:friends@groups.example>"}
+    return mbox(
+        tmp_path / "all.mbox",
+        *(letter(n, sender=shop) for n in range(1, 6)),
+        letter(6),
+        letter(7),
+        letter(8, sender=old),
+        letter(9, **group),
+        letter(10, sender="Ann Author <ann@home.example>", listed=False),
+        # A platform that sends in the names of many, hers too.
+        *(letter(n, sender=f"{who} <notices@hub.example>") for n, who in ((11, "Bob"), (12, "Bob"))),
+        letter(13, sender="Ann Author <notices@hub.example>"),
+    )
+
+
+def test_the_author_who_is_named_is_taken_from_every_address_with_a_newsletter(tmp_path: Path) -> None:
+    export, items = read(whole_mailbox(tmp_path), "Ann Author")
+    assert [i.title for i in items if isinstance(i, Post)] == ["Letter 6", "Letter 7", "Letter 8"]
+    assert {i.reason for i in items if isinstance(i, Rejected)} == {"from someone else"}
+    assert (export.source, export.note) == ("mailbox:ann@letter.example", "")
+
+
+@pytest.mark.parametrize("author", [None, "Nobody"])
+def test_whose_letters_were_taken_is_told_where_several_have_lists(
+    tmp_path: Path, author: str | None
+) -> None:
+    export, items = read(whole_mailbox(tmp_path), author)
+    assert [i.title for i in items if isinstance(i, Post)] == [f"Letter {n}" for n in range(1, 6)]
+    assert export.note == (
+        "The letters are of Shop <news@shop.example> (5); others are of Bob <notices@hub.example> (3), "
+        "Ann Author <ann@letter.example> (2), ann author <ann@old.example> (1), "
+        "Ann Author <ann@home.example> (1). Take one: --author NAME"
+    )
+
+
+def test_an_author_without_a_newsletter_has_no_public_letters_among_those_of_others(tmp_path: Path) -> None:
+    path = mbox(
+        tmp_path / "all.mbox",
+        letter(1, sender="Shop <news@shop.example>"),
+        letter(2, listed=False),
+        letter(3, listed=False, To="undisclosed-recipients:;"),
+    )
+    assert reasons(read(path, "Ann Author")[1]) == ["from someone else", *["private message"] * 2]
 
 
 def test_without_list_headers_only_letters_with_hidden_receivers_are_taken(tmp_path: Path) -> None:
@@ -321,3 +369,10 @@ def test_other_text_is_no_mail(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.txt").write_text(content)
     with Archive(tmp_path / "x.txt") as archive:
         assert mailbox.read(archive) is None
+
+
+def test_every_mailbox_of_a_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    for n in range(1, 26):
+        mbox(tmp_path / "mail" / f"{n:02}.mbox", letter(n))
+    assert reasons(read(tmp_path / "mail")[1]) == [f"Letter {n}" for n in range(1, 26)]

@@ -378,3 +378,87 @@ def test_a_heading_is_a_title_without_its_closing_marks(tmp_path: Path, body: st
     assert isinstance(post, Post)
     assert post.markdown == "Text."
     assert post.title == (title or body.split("\n")[0][2:])
+
+
+@pytest.mark.parametrize(
+    "date", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-05:00", "0001-01-01"]
+)
+def test_a_date_that_no_post_can_have_is_none(tmp_path: Path, date: str) -> None:
+    (tmp_path / "tea.md").write_text(f"---\ndate: {date}\n---\nTea.\n")
+    (tmp_path / "2020-01-02-rain.md").write_text(f"+++\ndate = {date}\n+++\nRain.\n")
+    posts = {p.markdown: p.published_at for p in read(tmp_path) if isinstance(p, Post)}
+    assert posts == {"Tea.": None, "Rain.": "2020-01-02"}
+
+
+PELICAN = (
+    "Title: My super: title\nDate: 2010-12-03 10:20\nTags: machine learning,\n    pelican\nAuthors: Ann, Bo\n"
+)
+HEXO = 'title: "Hello: World"\ndate: 2013-01-02 10:00:00\ntags:\n- tea\n- bees\n---\nText.\n'
+
+
+def test_headers_without_a_rule_before_them_are_front_matter(tmp_path: Path) -> None:
+    files = {
+        "a.md": f"{PELICAN}\nText.\n",
+        "b.md": HEXO,
+        "c.md": "---\nTitle: Three\nDate: 2020-01-02\n---\nText.",
+    }
+    collected(tmp_path / "pelican", files)
+    posts = [p for p in read(tmp_path / "pelican") if isinstance(p, Post)]
+    assert [(p.title, p.published_at, p.tags, p.author, p.markdown) for p in posts] == [
+        ("My super: title", "2010-12-03T10:20:00", ("machine learning", "pelican"), "Ann, Bo", "Text."),
+        ("Hello: World", "2013-01-02T10:00:00", ("tea", "bees"), None, "Text."),
+        ("Three", "2020-01-02", (), None, "Text."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["Note: this is a text.\n\nSo it is.", "Title: of a text\nthat goes on.", "date:2020\n\nText."]
+)
+def test_a_text_that_begins_as_a_header_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tea.md").write_text(text)
+    (post,) = read(tmp_path)
+    assert isinstance(post, Post)
+    assert (post.title, post.markdown) == ("tea", text.replace("text\nthat", "text that"))
+
+
+def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
+    for n, line in enumerate(("a: b\n", "a: b\n c\n", "a:\n- b\n", "a: \r")):
+        (tmp_path / f"{n}.md").write_text("title: x\n" + line * 100_000)
+        (tmp_path / f"{n}-ruled.md").write_text("title: x\n" + line * 100_000 + "---\nText.")
+    started = time.perf_counter()
+    assert len(read(tmp_path)) == 8
+    assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("draft: 'true'", "draft"),
+        ("published: 'False'", "draft"),
+        ("status: Draft", "draft"),
+        ("status: pending", "draft"),
+        ("status: private", "private"),
+        ("Status: hidden", "private"),
+        ("visibility: Private", "private"),
+        ("publish: 'false'", "private"),
+        ("status: scheduled", "scheduled"),
+        ("date: 2099-01-01", "scheduled"),
+        ("publishDate: 2099-01-01T10:00:00Z", "scheduled"),
+        ("date: 2020-01-01\nstatus: published", None),
+        ("visibility: public\npublish: true\ndraft: false", None),
+    ],
+)
+@pytest.mark.parametrize("form", ["---\ntitle: Tea\n{}\n---\nText.", "Title: Tea\n{}\n\nText."])
+def test_what_is_withheld_or_scheduled_stays_out(
+    tmp_path: Path, form: str, said: str, reason: str | None
+) -> None:
+    (tmp_path / "tea.md").write_text(form.format(said if form[0] == "-" else said.replace("'", "")))
+    (found,) = read(tmp_path)
+    assert (found.reason if isinstance(found, Rejected) else None) == reason
+
+
+def test_all_authors_of_a_post_are_named(tmp_path: Path) -> None:
+    (tmp_path / "tea.md").write_text("---\nauthors: [Ann, {name: Bo}, Ann, 5]\n---\nText.")
+    (post,) = read(tmp_path)
+    assert isinstance(post, Post)
+    assert post.author == "Ann, Bo"

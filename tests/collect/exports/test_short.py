@@ -7,7 +7,7 @@ from llm_twin.collect.exports.short import (
     without_greeting,
     without_labels,
 )
-from llm_twin.collect.item import Rejected
+from llm_twin.collect.item import Rejected, Thread
 from llm_twin.contracts.records import Kind, Post
 
 
@@ -46,6 +46,10 @@ def test_lines_and_paragraphs_of_plain_text_survive_as_markdown() -> None:
     assert to_markdown("One \r\ntwo\n\n\n\nThree\n- a\n- b\n") == "One  \ntwo\n\nThree\n- a\n- b"
 
 
+def test_a_tag_that_was_typed_begins_no_block_of_html() -> None:
+    assert to_markdown("<script> is slow\n<b\n\nIt <is>") == "\\<script> is slow  \n\\<b\n\nIt <is>"
+
+
 def test_a_row_of_dashes_makes_no_heading_of_the_line_above() -> None:
     assert to_markdown("Not a heading\n---\nText") == "Not a heading\n\n---  \nText"
 
@@ -64,6 +68,14 @@ def test_the_first_text_comes_first_whatever_its_clock_said() -> None:
 
 def test_a_thread_whose_first_text_is_missing_begins_with_the_next() -> None:
     assert texts(short("2", "two", "1"), short("3", "three", "2")) == {"test:2": "two\n\nthree"}
+
+
+def test_a_thread_knows_the_ids_of_its_other_texts() -> None:
+    [post] = threads([short("2", "two", "1"), short("1", "one"), short("3", "", "2")])
+    assert isinstance(post, Thread)
+    assert post.parts == (Post.id_of("test:2"), Post.id_of("test:3"))
+    [alone] = threads([short("1", "one")])
+    assert not isinstance(alone, Thread)
 
 
 def test_a_thread_below_an_answer_is_an_answer() -> None:

@@ -231,3 +231,19 @@ def test_a_large_export_is_read_in_good_time(tmp_path: Path) -> None:
     items = of(tmp_path, *(entry("Some words here.\n\n" * 40, n) for n in range(500)))
     assert len(items) == 500
     assert time.perf_counter() - started < 60
+
+
+def test_every_part_of_an_export_is_read_and_a_part_that_cannot_be_is_told_of(tmp_path: Path) -> None:
+    """`wp export` writes parts of 15 MB."""
+    path = tmp_path / "blog.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for n in range(25):
+            packed.writestr(f"blog.{n:03}.xml", HEAD + entry(f"Part {n}.", n) + END)
+    packed_bytes = path.read_bytes()
+    path.write_bytes(packed_bytes.replace(b"Part 3.", b"Part X."))
+    with Archive(path) as archive:
+        export = wordpress.read(archive)
+        assert export
+        texts = reasons(list(export.items))
+        assert texts == [f"Part {n}." for n in range(25) if n != 3]
+        assert archive.rejected == [Rejected("blog.003.xml", "cannot be read")]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from lxml import html
 from markdown_it import MarkdownIt
 
-from llm_twin.collect.pages.markdown import to_markdown
+from llm_twin.collect.pages.markdown import escape_tags, to_markdown
+from llm_twin.contracts.prose import prose
 
 
 def markdown(body: str) -> str:
@@ -41,6 +42,11 @@ def markdown(body: str) -> str:
         ("<p>before</p><img src='x.png' alt='a picture'><p>after</p>", "before\n\nafter"),
         ("<p>1986. What a year</p><p># of things</p><p>- not a list</p>",
          "1986\\. What a year\n\n\\# of things\n\n\\- not a list"),
+        ("<p>&lt;script&gt; tags &lt;3 &lt;b&gt;</p><div>&lt;!-- x</div><ul><li>&lt;pre&gt;</li></ul>",
+         "\\<script> tags <3 <b>\n\n\\<!-- x\n\n- \\<pre>"),
+        ("<p><code>&lt;p&gt;</code></p><h2>&lt;p&gt;</h2><pre>&lt;p&gt;</pre>",
+         "`<p>`\n\n## <p>\n\n```\n<p>\n```"),
+        ("<p>a</p><p>* * *</p><p>b</p><p>---</p><p>* - *</p>", "a\n\n---\n\nb\n\n---\n\n\\* - *"),
         ("<p>see note<sup><a href='#fn1'>1</a></sup></p><p>the note <a href='#r'>↩︎</a></p>",
          "see note1\n\nthe note"),
         ("<p>non\xa0breaking and soft\xadhyphen</p>", "non breaking and softhyphen"),
@@ -49,6 +55,29 @@ def markdown(body: str) -> str:
 )  # fmt: skip
 def test_html_becomes_the_markdown_a_writer_would_type(body: str, expected: str) -> None:
     assert markdown(body) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script> is slow",
+        "<!-- is long",
+        "<pre>",
+        "</p>",
+        "<?php",
+        "1986. What a year",
+        "1) One",
+        "# of it",
+        "> x",
+    ],
+)
+def test_what_is_escaped_is_read_as_the_author_typed_it(text: str) -> None:
+    shown = text.replace("<", "&lt;")
+    for body in (f"<p>{shown}</p>", f"<p>a<br>{shown}</p>", f"<ul><li><p>{shown}</p></li></ul>"):
+        read = prose(markdown(f"{body}<p>Rest</p>"))
+        assert (read.split("\n\n")[0].removeprefix("a\n").removeprefix("- "), read[-4:]) == (text, "Rest")
+    if text.startswith("<"):
+        assert prose(f"{escape_tags(text)}\n\nRest") == f"{text}\n\nRest"
 
 
 CODE = "def f(a):\n    # it's `quoted` & <kept>\n\n\n    return a_b * 2  # 'x'\n\tTab"

@@ -35,10 +35,10 @@ def test_json_ld_names_title_date_and_author() -> None:
     found = meta(
         '<title>T – Blog</title><script type="application/ld+json">{"@graph": [{"@type": "WebSite"}, '
         '{"@type": ["BlogPosting"], "headline": "T", "datePublished": "2020-04-18T07:40:00+01:00", '
-        '"author": [{"name": "Ann"}]}]}'
+        '"author": [{"name": "Ann"}, "Bo"]}]}'
         '</script><meta property="article:tag" content="tea"><meta property="og:type" content="article">'
     )
-    assert (found.title, found.published_at, found.author) == ("T", "2020-04-18T07:40:00+01:00", "Ann")
+    assert (found.title, found.published_at, found.author) == ("T", "2020-04-18T07:40:00+01:00", "Ann, Bo")
     assert found.tags == ("tea",)
     assert {"blogposting", "article"} <= found.kinds
 

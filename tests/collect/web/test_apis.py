@@ -128,7 +128,7 @@ def test_ghost_puts_its_public_key_on_every_page() -> None:
     )
     answer = parse(api, ghost([ghost_post(1)], 2))
     (entry,) = answer.entries
-    assert (entry.url, entry.title, entry.author) == ("https://a.org/post-1/", "Tea & cake <3", "Ann Day")
+    assert (entry.url, entry.title, entry.author) == ("https://a.org/post-1/", "Tea & cake <3", "Ann Day, Bo")
     assert (entry.tags, entry.published_at) == (("tea", "cake"), "2020-04-18T07:40:00+02:00")
     assert answer.next == api.first.replace("page=1", "page=2")
     assert parse(api, ghost([ghost_post(2)]), answer.next).next is None

@@ -193,6 +193,14 @@ def test_an_entry_has_its_own_author_or_the_feeds_and_never_a_mailbox() -> None:
     assert only(json_feed({"id": "x"}, authors=[{"name": "Di"}])).author == "Di"
 
 
+def test_all_authors_of_an_entry_are_named() -> None:
+    creators = "".join(f"<dc:creator>{name}</dc:creator>" for name in ("Ann", "Bo", "Ann"))
+    assert (
+        only(rss(f"<item xmlns:dc='http://purl.org/dc/elements/1.1/'>{creators}</item>")).author == "Ann, Bo"
+    )
+    assert only(json_feed({"id": "x", "authors": [{"name": "Ann"}, {"name": "Bo"}]})).author == "Ann, Bo"
+
+
 @pytest.mark.parametrize(
     "comments",
     [
