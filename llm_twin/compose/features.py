@@ -168,12 +168,13 @@ def collect_old_features(
     from llm_twin.feature import gc
 
     # By content: a version that was imported names its features as another workspace did.
-    here = {manifest.content_id: manifest.version for manifest in list_features(space)}
-    wanted = {
-        here[model.features.id]: f"{name} was trained on it"
-        for name, model in space.registry.manifests().items()
-        if model.features.id in here
-    }
+    here, models = {m.content_id: m.version for m in list_features(space)}, space.registry.manifests()
+    wanted = {}
+    for entry in space.registry.entries():
+        model = models.get(entry.version)  # None for one that is damaged, and may be restored
+        name = here.get(model.features.id) if model else entry.features
+        if name is not None:
+            wanted[name] = f"{entry.version} was trained on it"
     for pair, why in reversed(
         [*zip(space.registry.pairs(), ("live", "a rollback leads to it"), strict=False)]
     ):

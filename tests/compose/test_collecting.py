@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin import compose
+from llm_twin.contracts.manifests import MANIFEST, PartId
 from llm_twin.contracts.ports import Silent
 from llm_twin.errors import VersionNotFound
 from llm_twin.feature import run
@@ -31,7 +32,9 @@ def space(tmp_path: Path) -> compose.Twinspace:
 def test_the_live_pair_the_one_before_it_and_what_models_learnt_from_stay(
     space: compose.Twinspace, tmp_path: Path
 ) -> None:
-    space.registry.register(adapter(tmp_path / "a", "one"), manifest())  # trained on F0001
+    learnt = compose.list_features(space)[0]
+    features = PartId(name=learnt.version, id=learnt.content_id)
+    space.registry.register(adapter(tmp_path / "a", "one"), manifest(features=features))
     pairs = [None, *(Pair("v1", f"F000{n}") for n in (2, 3, 4))]
     for old, new in pairwise(pairs):
         assert new
@@ -44,6 +47,8 @@ def test_the_live_pair_the_one_before_it_and_what_models_learnt_from_stay(
         "F0004": "live",
         "F0005": "the newest",
     }
+    (space.registry.folder / space.registry.entries()[0].content_id / MANIFEST).write_text("{}")
+    assert "F0001" in compose.collect_old_features(space, grace_days=0).kept  # v1 may be restored
     assert compose.rollback(space).features == "F0003"
     assert compose.collect_old_features(space, grace_days=0).kept["F0003"] == "live"
     with pytest.raises(VersionNotFound, match="no earlier live pair whose features are still there"):
