@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from llm_twin import compose
 from llm_twin.contracts.ports import EVERYTHING, Filter
 from llm_twin.contracts.records import Answer, Hit, Message
-from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import TwinError
+from llm_twin.contracts.versions import BASE
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
@@ -206,28 +205,20 @@ class Twin:
         """Start a session with this model and, beside it, those that may be asked for next.
 
         These are the ones that the last session served of the same features and, where this twin follows the
-        live pair, the live model. The model alone is served where one of them does not open, so that the base
-        answers whatever has become of them.
+        live pair, the live model.
         """
         beside, last = set[str](), self._session
         if last is not None and last.features.name == features:
             beside.update(last.engine.models)
         if self._model == "live" and live.features == features:
             beside.add(live.model)
-        beside &= {*self.models} - {BASE, model}  # some may be gone or tainted by now
         version = compose.feature_version(self._space, features)
         # The old session is only let go: answers on their way hold its engine, which stops with the last.
-        try:
-            self._session = self._opened({model, *beside}, version)
-        except TwinError:
-            if not beside:
-                raise
-            self._session = self._opened({model}, version)
+        self._session = compose.open_session(
+            self._space, [model], version, self._allow_tainted, self._progress, sorted(beside - {model})
+        )
         self._retriever = self._session.retriever
         return self._session
-
-    def _opened(self, models: Collection[str], version: FeatureVersion) -> compose.Session:
-        return compose.open_session(self._space, sorted(models), version, self._allow_tainted, self._progress)
 
     def _retrieval(self) -> Retriever:
         with self._lock:

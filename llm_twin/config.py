@@ -21,7 +21,7 @@ from llm_twin.errors import ConfigError
 # What reading YAML raises; the last two for a date that cannot be, and for brackets in brackets in brackets.
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 _HOST = re.compile(r"[\w.:%-]+")  # a name, or an address of IPv4 or IPv6
-_CREDENTIALS = re.compile(r"//[^/\s]*@")  # of a url
+_CREDENTIALS = re.compile(r"//[^'\"]*@")  # of a url
 
 
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what all generators of random numbers take
@@ -244,7 +244,12 @@ class Generation(Section):
     """How text is made."""
 
     engine: Literal["auto", "llama.cpp", "transformers"] = "auto"
-    context: int = Field(4096, ge=512, le=131_072, description="Tokens of prompt and answer together.")
+    context: int = Field(
+        4096,
+        ge=512,
+        le=131_072,
+        description="Tokens of prompt and answer together; at most what the base was made for.",
+    )
     max_tokens: int = Field(320, ge=1)
     temperature: float = Field(0.7, ge=0, le=2)
     top_p: float = Field(0.9, gt=0, le=1)

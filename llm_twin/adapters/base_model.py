@@ -13,6 +13,7 @@ import io
 import json
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_twin.adapters.hub import fetch
-from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, made_once, packaged_base
+from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, made_once, named, packaged_base
 from llm_twin.contracts.records import Message
 from llm_twin.errors import MismatchError, MissingDependency
 
@@ -47,21 +48,26 @@ class BaseModel:
     gguf: Path | None
 
 
-def resolve_base(name: str, gguf: Path | None = None) -> BaseModel:
+def resolve_base(name: str, gguf: Path | None = None, root: Path = Path()) -> BaseModel:
     """Find the base called `name`: the packaged one, a local folder, or a Hugging Face id (downloaded once).
 
     The packaged base is dequantised at the first call (about 25 s on 2 cores; 0.5 GB in the cache). `gguf`
-    names the llama.cpp file of any base. Raises MissingDependency where weights are not there,
-    IntegrityError where they are damaged, TwinError where the cache cannot be written.
+    names the llama.cpp file of any base. Paths are relative to `root`. Raises MissingDependency where weights
+    are not there, IntegrityError where they are damaged, TwinError where the cache cannot be written.
     """
-    if gguf is not None and not gguf.is_file():
-        raise MissingDependency(f"There is no GGUF file at {gguf}", "Correct base.gguf in twin.yaml")
+    if gguf is not None:
+        file = named(gguf, root)
+        if file is None or not file.is_file():
+            raise MissingDependency(f"There is no GGUF file at {gguf}", "Correct base.gguf in twin.yaml")
+        gguf = file
     if name == PACKAGED:
         packed = packaged_base()
         folder = made_once(_dequantised(), lambda building: _write_dequantised(packed, building))
         return BaseModel(name, BASE.sha256, folder, gguf or packed)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    found = named(name, root)
+    if found is not None and found.is_dir():
+        folder = found
+    else:
         folder = fetch(name, "base.id", f"Give a local folder, a Hugging Face id, or {PACKAGED}")
     return BaseModel(name, _weights_id(folder), folder, gguf)
 
@@ -156,10 +162,18 @@ class HFChatTokenizer:
 
     @cached_property
     def _control(self) -> re.Pattern[str]:
-        """A control token without its first character, after which it is broken up."""
-        known = self._tokenizer.added_tokens_decoder.values()
-        names = sorted((t.content for t in known if t.special and len(t.content) > 1), key=len, reverse=True)
-        parts = [f"(?<={re.escape(n[0])}){re.escape(n[1:])}" for n in names]
+        """A control token without its first character, after which it is broken up.
+
+        Control tokens are those that a tokenizer calls special, and those that its template sets.
+        """
+        template, ends = str(self._tokenizer.chat_template), defaultdict[str, list[str]](list)
+        tokens = self._tokenizer.added_tokens_decoder.values()
+        names = {t.content for t in tokens if t.special or (t.content.strip() and t.content in template)}
+        for name in sorted(names, key=len, reverse=True):
+            if len(name) > 1:
+                ends[name[0]].append(re.escape(name[1:]))
+        # By their first characters, so that few places of a text are looked at closely.
+        parts = [f"(?<={re.escape(first)})(?:{'|'.join(rest)})" for first, rest in ends.items()]
         return re.compile("|".join(parts) or "(?!)")
 
     @cached_property
@@ -249,12 +263,17 @@ def _no_bars() -> Iterator[None]:
         yield
 
 
-def _weights_id(folder: Path) -> str:
+def base_weights(folder: Path) -> list[Path]:
+    """The files of weights of a base in Hugging Face format. Raises MissingDependency where it is none."""
     shards = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not shards:
         raise MissingDependency(
             f"{folder} is not a base model (it needs config.json and *.safetensors)",
             f"Set base.id to a folder in Hugging Face format, or to {PACKAGED}",
         )
-    hashes = [file_sha256(path) for path in shards]
+    return shards
+
+
+def _weights_id(folder: Path) -> str:
+    hashes = [file_sha256(path) for path in base_weights(folder)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

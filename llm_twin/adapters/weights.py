@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +82,17 @@ def locate(wheel: Wheel) -> Path:
     return path
 
 
+def named(name: str | Path, root: Path = Path()) -> Path | None:
+    """The file or folder that a model's name in twin.yaml leads to, from `root` or from the present folder.
+
+    `root` comes first: from another folder "models/qwen" would be the id of a stranger's model on the Hub.
+    """
+    with suppress(OSError, RuntimeError, ValueError):  # what can be no path, or is of an unknown user
+        path = Path(name).expanduser()
+        return next((p.absolute() for p in (root / path, path) if p.exists()), None)
+    return None
+
+
 def cache_dir() -> Path:
     """Where derived weights are kept for all workspaces; may be deleted at any time. Not created here.
 
@@ -115,6 +126,9 @@ def made_once(target: Path, make: Callable[[Path], None]) -> Path:
                 make(building)
                 building.rename(target)
     except (OSError, SafetensorError) as error:
+        # Of the file system; what is wrong with weights that are read says no number, and no such words.
+        if (error.errno is None) if isinstance(error, OSError) else ("I/O error" not in str(error)):
+            raise
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise TwinError(
             f"The cache {target.parent} cannot be written ({reason})",

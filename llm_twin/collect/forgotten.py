@@ -64,6 +64,19 @@ def note_parts(db: sqlite3.Connection, post_id: str, post: Post) -> None:
         db.executemany("INSERT OR IGNORE INTO parts VALUES (?, ?)", [(post_id, part) for part in post.parts])
 
 
+def mark_parts(db: sqlite3.Connection, post: Post, now: str) -> None:
+    """Mark all texts of a thread that is forgotten: its parts may not have been known when it was.
+
+    What stands in the library by itself stays.
+    """
+    if isinstance(post, Thread):
+        db.executemany(
+            "INSERT OR IGNORE INTO forgotten SELECT :part, post_id, :now FROM forgotten WHERE mark = :post "
+            "AND NOT EXISTS (SELECT 1 FROM posts WHERE id = :part AND removed_at IS NULL)",
+            [{"part": part, "post": post.id, "now": now} for part in post.parts],
+        )
+
+
 def refuses(db: sqlite3.Connection, post: Post) -> bool:
     """Whether the post is a forgotten one or has one in it: by addresses or, for whole posts, by the text."""
     marks = {post.id, post.revision if post.kind == "post" else post.id}

@@ -95,9 +95,9 @@ def whole(text: str) -> str:
 
 
 def same_author(wanted: str, named: str) -> bool:
-    """Whether a byline names an author: alone, or among several."""
-    names = re.split(r",|;|&|\band\b|\n", named)
-    return wanted.casefold().strip() in {n.casefold().strip() for n in [named, *names]}
+    """Whether a byline names an author: alone, or among several, also where the name itself has a comma."""
+    wanted, named = wanted.casefold().strip(), named.casefold().strip()
+    return f", {wanted}," in f", {named}," or wanted in map(str.strip, re.split(r",|;|&|\band\b|\n", named))
 
 
 def id_at(address: str) -> str:

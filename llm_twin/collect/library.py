@@ -18,34 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from llm_twin.collect import forgotten, urls
+from llm_twin.collect import forgotten, schema, urls
 from llm_twin.contracts.records import Post
 from llm_twin.errors import CollectError, WorkspaceError
 from llm_twin.workspace import translate_disk_full
 
 Change = Literal["new", "changed", "unchanged", "forgotten"]
-_VERSION = 4  # of the schema, in SQLite's user_version
 _MISSES = 2  # runs in a row in which a post was not found, after which it counts as removed
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS posts (
-    id TEXT PRIMARY KEY, url TEXT NOT NULL, title TEXT NOT NULL, published_at TEXT, revision TEXT NOT NULL,
-    kind TEXT NOT NULL, author TEXT, tags TEXT NOT NULL, first_seen TEXT NOT NULL, removed_at TEXT,
-    source TEXT NOT NULL DEFAULT '', missed INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS revisions (
-    post_id TEXT NOT NULL REFERENCES posts(id), number INTEGER NOT NULL, revision TEXT NOT NULL,
-    title TEXT NOT NULL, markdown TEXT NOT NULL, seen_at TEXT NOT NULL,
-    PRIMARY KEY (post_id, number)
-);
-CREATE TABLE IF NOT EXISTS aliases (
-    id TEXT PRIMARY KEY, post_id TEXT NOT NULL REFERENCES posts(id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS posts_by_revision ON posts (revision);
-"""
-_FROM_1 = """
-ALTER TABLE posts ADD COLUMN source TEXT NOT NULL DEFAULT '';
-ALTER TABLE posts ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
-"""
 _POSTS = """
 SELECT p.id, p.url, p.title, p.published_at, r.markdown, p.revision, p.kind, p.author, p.tags
 FROM posts p JOIN revisions r ON r.post_id = p.id
@@ -118,6 +97,7 @@ class Library:
         with self._writing() as db:
             change = self.compare(post)
             if change == "forgotten":
+                forgotten.mark_parts(db, post, self._now())
                 return change
             row = self._row(db, post)
             fields = (post.url, post.title, post.published_at, post.revision, post.kind, post.author)
@@ -352,21 +332,20 @@ class Library:
         if self._db is None:
             db = sqlite3.connect(self.path, isolation_level=None, timeout=30)
             try:
-                found = db.execute("PRAGMA user_version").fetchone()[0]
-                if found > _VERSION:
+                if (found := schema.version(db)) > schema.VERSION:
                     raise WorkspaceError(
-                        f"{self.path} is of a newer llm-twin (schema {found}, known {_VERSION})",
+                        f"{self.path} is of a newer llm-twin (schema {found}, known {schema.VERSION})",
                         "Update llm-twin",
                     )
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
-                if found < _VERSION:
-                    steps = _FROM_1 * (found == 1) + _SCHEMA + forgotten.SCHEMA
-                    db.executescript(f"BEGIN; {steps} PRAGMA user_version={_VERSION}; COMMIT;")
+                schema.bring_up(db)
             except sqlite3.DatabaseError as error:
                 db.close()
+                read_only = schema.is_read_only(error)
                 raise WorkspaceError(
-                    f"{self.path} cannot be read as a library ({error})", "Restore it from a copy"
+                    f"{self.path} cannot be read as a library ({error})",
+                    "Make it and its folder writable" if read_only else "Restore it from a copy",
                 ) from error
             except BaseException:
                 db.close()

@@ -16,8 +16,13 @@ _LONG_REFERENCE = re.compile(r"&#x?[0-9a-f]{8,};?", re.IGNORECASE)  # no charact
 
 def of_html(markup: str) -> str:
     """The text of a title in HTML, on one line: entities decoded once, tags and what is not shown removed."""
-    text = _LONG_REFERENCE.sub("\ufffd", markup[:_TITLE_CHARS])
-    return one_line(html.unescape(_TAG.sub("", _BREAK.sub(" ", _HIDDEN.sub("", text)))))
+    return without_tags(_HIDDEN.sub("", markup[:_TITLE_CHARS]))
+
+
+def without_tags(typed: str) -> str:
+    """The same of what an author typed: a script or a style there is one that is spoken of."""
+    text = _LONG_REFERENCE.sub("\ufffd", typed[:_TITLE_CHARS])
+    return one_line(html.unescape(_TAG.sub("", _BREAK.sub(" ", text))))
 
 
 def to_html(text: str) -> str:

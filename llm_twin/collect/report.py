@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 from llm_twin.collect import urls
 from llm_twin.collect.item import WITHDRAWN, Item, Rejected, Withdrawn, id_at, same_author
@@ -84,6 +85,8 @@ class Tally:
             self._drop_of_another(item)
         elif self.library.compare(item) == "forgotten":
             self.refusals.append(Rejected(item.url, "forgotten"))
+            if not self.dry_run:
+                self.library.upsert(item, source)  # which marks all texts of a thread
         else:
             self.changes[self._store(item, source)] += 1
             self.private.update(private.tally(private.find(f"{item.title}\n\n{item.markdown}")))
@@ -100,11 +103,14 @@ class Tally:
         if kind not in _FOLDERS or not address.startswith("file:"):
             return found
         label, _, name = address.removeprefix("file:").partition("/")
+        file = (
+            unquote(name, errors="surrogateescape") if kind == "html" else name
+        )  # it is as in a page's address
         own = f"file:{label}~{sha256(here.encode()).hexdigest()[:8]}/{name}"
         if not self.library.source(id_at(own)):
             kind, _, there = self.library.source(id_at(address)).partition(":")
             another = kind in _FOLDERS and there != here
-            if not another or not (Path(here, name).is_file() and Path(there, name).is_file()):
+            if not another or not (Path(here, file).is_file() and Path(there, file).is_file()):
                 return found
             if isinstance(found, Post) and self.library.compare(found) == "unchanged":
                 return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _GONE = 410
 _NAMED_AUTHORS = 5  # of a site with several, in the hint
+_FEW = 3  # posts that may be replaced at once, or a third of the site's if that is more
 
 
 def collect_site(
@@ -44,12 +46,13 @@ def collect_site(
     public = [url for url in found if urls.canonical(url) not in crawl.closed]
     pages, refused_pages = reading.candidates(public, crawl.entries)
     tally.refuse_all([*crawl.refusals, *refused_pages])
-    before, authors = tally.posts, Counter[str]()
+    moves, before, authors = _moves(crawl, known), tally.posts, Counter[str]()
     progress.start("posts", len(pages))
     for each in chain(reading.read(pages, crawl.entries, tree), map(reading.without_page, crawl.loose)):
         if not isinstance(each, Rejected):
             authors.update([each.author] if each.author else [])
-            _follow_move(each, crawl, known, tally)
+            if old := moves.get(each.id):
+                tally.move(old, each.id)
         tally.add(each, f"site:{urls.site(crawl.site)}")
         progress.advance(1, note=f"{tally.posts - before} posts")
     present = tally.present()
@@ -58,35 +61,54 @@ def collect_site(
         tally.gone(identity, for_good=True)
     for url in absent & crawl.gone.keys():
         tally.gone(Post.id_of(url), for_good=crawl.gone[url] == _GONE)
+    for url in absent & crawl.moved.keys():
+        cache.forget(crawl.moved[url].asked)  # the next run is to see the redirect for itself
     if tally.posts == before:
         raise _nothing(start, len(found), tally)
-    for url in absent & _replaced(crawl, present, tally.library):
-        tally.gone(Post.id_of(url), for_good=False)
-        if url in crawl.left:
-            cache.forget(crawl.left[url][0])  # the next run is to see the redirect for itself
+    if not tally.dry_run:  # which moves no post
+        of_site = sum(urls.same_site(url, crawl.site) for url in known)
+        for url in _believed(absent & _replaced(crawl, present, tally.library), of_site, progress):
+            tally.gone(Post.id_of(url), for_good=False)
     if not config.author and len(authors) > 1:
         _name_authors(authors, progress)
 
 
-def _follow_move(post: Post, crawl: Crawl, known: dict[str, str], tally: Tally) -> None:
-    """A post whose old address redirects to a page that was read keeps its history."""
-    old = crawl.moved.get(urls.canonical(post.url)) if urls.clean(post.url) else None
-    if old in known and Post.id_of(old) != post.id:
-        tally.move(Post.id_of(old), post.id)
+def _moves(crawl: Crawl, known: Container[str]) -> dict[str, str]:
+    """Ids of posts by the id of the new address that each alone leads to: what is read there is that post."""
+    led = Counter(move.target for move in crawl.moved.values())
+    return {
+        Post.id_of(move.target): Post.id_of(url)
+        for url, move in crawl.moved.items()
+        if led[move.target] == 1 and move.target not in known
+    }
 
 
 def _replaced(crawl: Crawl, present: set[str], library: Library) -> set[str]:
-    """Canonical urls that lead to another post or to a page of another kind for good, as deleted posts do.
+    """Canonical urls that lead for good to another post, the front page or a listing, as deleted posts do.
 
     Redirects for now are not counted: pages that ask for a login or for patience are reached by them. Nor is
-    what leads to a page that may be the post, though it was not read as one; nor several copies of one post,
-    since a theme may name the same address on all pages.
+    what leads to a page that may be the post, though it was not read as one: a listing is led to by several.
     """
-    named = Counter(crawl.copies.values())
-    to = {url: target for url, target in crawl.copies.items() if named[target] == 1}
-    to |= {url: target for url, (_, target) in crawl.left.items()}
-    others = {url for url, target in to.items() if library.identity(Post.id_of(target)) in present}
-    return others | {url for url, (_, target) in crawl.left.items() if judge.why_not_address(target)}
+    left = {url: move.target for url, move in crawl.moved.items() if move.for_good}
+    led = Counter(left.values())
+
+    def is_other(target: str) -> bool:
+        reason = judge.why_not_address(target)
+        listing = reason is not None and led[target] > 1
+        return listing or reason == "front page" or library.identity(Post.id_of(target)) in present
+
+    return {url for url, target in left.items() if is_other(target)}
+
+
+def _believed(replaced: set[str], of_site: int, progress: Progress) -> set[str]:
+    """What was replaced; nothing where it is so much of the site that its redirects may be at fault."""
+    if len(replaced) <= max(_FEW, of_site // 3):
+        return replaced
+    progress.say(
+        f"{len(replaced)} of {of_site} known posts lead to other pages now, which may be a fault of the "
+        "site: none was removed. Take out what is gone: llm-twin forget POST"
+    )
+    return set()
 
 
 def _name_authors(authors: Counter[str], progress: Progress) -> None:

@@ -160,8 +160,6 @@ def _query(query: str) -> str:
         name, value = unquote_plus(name, errors="replace"), unquote_plus(value, errors="replace")
         if name.lower() in _TRACKING or name.lower().startswith(_TRACKING_PREFIXES):
             continue
-        if name == "source" and value.startswith("rss-"):  # of the links in Medium's feeds
-            continue
         # "?p" is not "?p=": some engines answer only to the one that they wrote.
         kept.append(f"{quote_plus(name)}={quote_plus(value)}" if equals else quote_plus(name))
     return "&".join(kept)

@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llm_twin.compose.space import open_workspace
+from llm_twin.compose.space import Twinspace, open_workspace
 from llm_twin.config import Config, Training
 from llm_twin.errors import ConfigError, MissingDependency, TwinError, WorkspaceError
 
@@ -30,6 +31,7 @@ _NEEDED_GB, _NEEDED_DISK_GB = 4.0, 2.0
 _GFLOP_A_TOKEN = 0.491
 _SHARE = {"fp32": 0.45, "bf16": 0.42}
 _PRODUCT_GFLOP = 2 * 256 * 576 * 1536 / 1e9
+_CORRECT = "Correct it in twin.yaml"
 _PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py", "xllamacpp")
 
 
@@ -158,7 +160,8 @@ def _training(workspace: Path | None) -> list[Check]:
     from llm_twin import training
     from llm_twin.adapters.base_model import PACKAGED
 
-    config = _config(workspace)
+    space = _opened(workspace)
+    config = space.config if space else Config()
     if config.base.id != PACKAGED or torch.accelerator.is_available():
         return []
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -213,44 +216,49 @@ def _configuration(workspace: Path | None) -> list[Check]:
 
 def _models(workspace: Path | None) -> list[Check]:
     """Of the models that twin.yaml names beside the packaged ones, which are here. Nothing is fetched."""
-    from llm_twin.adapters.base_model import PACKAGED
+    from llm_twin.adapters.base_model import PACKAGED, base_weights
+    from llm_twin.adapters.weights import named
     from llm_twin.compose.embedding import PACKAGED_EMBEDDER
 
-    config = _config(workspace)
-    named = {
-        "base.id": config.base.id,
-        "features.embedder": config.features.embedder,
-        "retrieval.reranker": config.retrieval.reranker,
-    }
-    packaged = (PACKAGED, PACKAGED_EMBEDDER)
-    checks = [_model(setting, name) for setting, name in named.items() if name and name not in packaged]
+    space = _opened(workspace)
+    if space is None:
+        return []
+    config, root = space.config, space.workspace.root
+    settings = (
+        ("base.id", config.base.id, base_weights),
+        ("features.embedder", config.features.embedder, _any_weights),
+        ("retrieval.reranker", config.retrieval.reranker, _any_weights),
+    )
+    checks = [
+        _model(setting, name, named(name, root), weights)
+        for setting, name, weights in settings
+        if name and name not in (PACKAGED, PACKAGED_EMBEDDER)
+    ]
     gguf = config.base.gguf
-    if gguf is not None and not gguf.is_file():
-        checks.append(
-            Check("base.gguf", "fail", f"There is no GGUF file at {gguf}", "Correct it in twin.yaml")
-        )
+    if gguf is not None and not ((file := named(gguf, root)) and file.is_file()):
+        checks.append(Check("base.gguf", "fail", f"There is no GGUF file at {gguf}", _CORRECT))
     return checks
 
 
-def _model(setting: str, name: str) -> Check:
+def _model(setting: str, name: str, found: Path | None, weights: Callable[[Path], object]) -> Check:
     from llm_twin.adapters.hub import fetched
 
-    correct = "Correct it in twin.yaml"
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if any(folder.rglob("*.safetensors")):
-            return Check(setting, "ok", str(folder))
-        return Check(setting, "fail", f"{folder} holds no .safetensors weights", correct)
     try:
-        here = fetched(name, setting, correct)
+        if found is not None and found.is_dir():
+            weights(found)
+        elif fetched(name, setting, _CORRECT) is None:
+            return Check(setting, "warn", f"{name} is not on this machine", "Its first use downloads it")
     except MissingDependency as error:
         return Check(setting, "fail", error.what, error.fix)
-    if here is None:
-        return Check(setting, "warn", f"{name} is not on this machine", "Its first use downloads it")
-    return Check(setting, "ok", name)
+    return Check(setting, "ok", str(found or name))
 
 
-def _config(workspace: Path | None) -> Config:
+def _any_weights(folder: Path) -> None:
+    if not any(folder.rglob("*.safetensors")):
+        raise MissingDependency(f"{folder} holds no .safetensors weights", _CORRECT)
+
+
+def _opened(workspace: Path | None) -> Twinspace | None:
     with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
-        return open_workspace(workspace).config
-    return Config()
+        return open_workspace(workspace)
+    return None

@@ -46,23 +46,25 @@ class Measured:
     cosine: float
 
 
-def _make(model: str, backend: Backend) -> Embedder:
+def _make(source: str | Path, model: str, backend: Backend) -> Embedder:
     if backend.startswith("openvino"):
         from llm_twin.adapters.openvino_embedder import OpenVinoEmbedder
 
-        return OpenVinoEmbedder(_source(model), model, backend)
+        return OpenVinoEmbedder(source, model, backend)
     from llm_twin.adapters.sentence_embedder import SentenceEmbedder
 
-    return SentenceEmbedder(_source(model), model, backend)
+    return SentenceEmbedder(source, model, backend)
 
 
 _shared = cache(_make)
 
 
-def _source(model: str) -> str | Path:
-    from llm_twin.adapters.weights import packaged_embedder
+def _source(space: Twinspace) -> str | Path:
+    """Where the weights lie: a folder, or an id of the Hub."""
+    from llm_twin.adapters.weights import named, packaged_embedder
 
-    return packaged_embedder() if model == PACKAGED_EMBEDDER else model
+    model = space.config.features.embedder
+    return packaged_embedder() if model == PACKAGED_EMBEDDER else named(model, space.workspace.root) or model
 
 
 def embedder(space: Twinspace, built: PartId | None = None, progress: Progress | None = None) -> Embedder:
@@ -71,19 +73,19 @@ def embedder(space: Twinspace, built: PartId | None = None, progress: Progress |
     With backend auto it is the one that `built`, else the newest feature version, was embedded with, else the
     fastest of this machine, which takes up to half a minute to find out, once a machine.
     """
-    chosen = space.config.features
+    chosen, source = space.config.features, _source(space)
     if chosen.backend != "auto":
-        return _shared(chosen.embedder, chosen.backend)
+        return _shared(source, chosen.embedder, chosen.backend)
     pinned = built or _newest(space)
-    backend = backend_of(pinned.id, chosen.embedder) if pinned else None
+    backend = _backend_of(pinned.id, source) if pinned else None
     if backend is None and built is None:
-        backend = _measured_once(space, progress or Silent())
-    return _shared(chosen.embedder, backend or REFERENCE)
+        backend = _measured_once(source, chosen.embedder, progress or Silent())
+    return _shared(source, chosen.embedder, backend or REFERENCE)
 
 
-def backend_of(identity: str, model: str) -> Backend | None:
-    """The backend whose id of this model it is; None where it is of another model."""
-    folder = embedder_folder(_source(model))
+def _backend_of(identity: str, source: str | Path) -> Backend | None:
+    """The backend whose id of these weights it is; None where it is of others."""
+    folder = embedder_folder(source)
     return next((b for b in BACKENDS if embedder_id(b, folder) == identity), None)
 
 
@@ -94,13 +96,12 @@ def _newest(space: Twinspace) -> PartId | None:
     return newest.embedder if newest else None
 
 
-def _measured_once(space: Twinspace, progress: Progress) -> Backend:
-    model = space.config.features.embedder
-    note = measured_note(model)
+def _measured_once(source: str | Path, model: str, progress: Progress) -> Backend:
+    note = measured_note(source)
     known = _recall(note)
     if known:
         return known
-    rates = _measure_here(model, progress)
+    rates = _measure_here(source, model, progress)
     backend = fastest(rates)
     remember(note, {"backend": backend, "rates": {b: asdict(r) for b, r in rates.items()}})
     if len(rates) > 1:
@@ -109,13 +110,13 @@ def _measured_once(space: Twinspace, progress: Progress) -> Backend:
     return backend
 
 
-def measured_note(model: str) -> Path:
-    """Where the measurement of a model on this machine is kept: another machine may share the folder."""
+def measured_note(source: str | Path) -> Path:
+    """Where the measurement of some weights on this machine is kept: another machine may share the folder."""
     versions = []
     for package in ("torch", "openvino"):
         with suppress(metadata.PackageNotFoundError):
             versions.append(f"{package} {metadata.version(package)}")
-    weights = embedder_id(REFERENCE, embedder_folder(_source(model)))
+    weights = embedder_id(REFERENCE, embedder_folder(source))
     key = digest([weights, platform.node(), platform.machine(), versions])[:16]
     return cache_dir() / "measured" / f"{key}.json"
 
@@ -128,17 +129,17 @@ def _recall(note: Path) -> Backend | None:
         return None  # none yet, or damaged: it is measured again
 
 
-def _measure_here(model: str, progress: Progress) -> dict[Backend, Measured]:
+def _measure_here(source: str | Path, model: str, progress: Progress) -> dict[Backend, Measured]:
     from llm_twin import sample
     from llm_twin.adapters.sentence_embedder import SentenceEmbedder
 
-    reference = SentenceEmbedder(_source(model), model)
+    reference = SentenceEmbedder(source, model)
     if not reference.on_cpu:  # an accelerator: no backend of the processor comes near
         return {REFERENCE: Measured(0.0, 1.0)}
     progress.start("measure embedders", len(BACKENDS))
     words = " ".join(post.markdown for post in sample.posts()[:_TEXTS]).split()
     texts = [" ".join(words[n * _WORDS : (n + 1) * _WORDS]) for n in range(_TEXTS)]
-    others = {b: _make(model, b) for b in BACKENDS if b != REFERENCE}
+    others = {b: _make(source, model, b) for b in BACKENDS if b != REFERENCE}
     return measure({REFERENCE: reference, **others}, texts, progress)
 
 

@@ -219,6 +219,10 @@ def _clear_server(space: Twinspace) -> str:
     store = space.config.store
     if store.kind == "qdrant" or not (store.prefix or space.workspace.identity_file.is_file()):
         return ""
+    if store.prefix:  # another workspace may have been given the same
+        return (
+            f"collections that begin with {store.prefix} (store.prefix) were left alone: see which are yours"
+        )
     if store.url is None:
         return "store.url does not name the Qdrant server on which the vectors lay before"
     there = store.model_copy(update={"kind": "qdrant"})

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from llm_twin.adapters.base_model import BaseModel
     from llm_twin.adapters.drafter import EngineDrafter
 
+# As architectures name their longest context: most of them, then GPT-2 and its like, DBRX and MPT.
+_CONTEXTS = ("max_position_embeddings", "n_positions", "max_seq_len")
+
 
 def vector_store(space: Twinspace) -> VectorStore:
     """Where the vectors lie: Qdrant's engine in this process, in the workspace; or a Qdrant server.
@@ -45,14 +48,14 @@ def reranker(space: Twinspace) -> Reranker | None:
         return None
     from llm_twin.adapters.cross_encoder import CrossEncoderReranker
 
-    return CrossEncoderReranker(wanted)
+    return CrossEncoderReranker(wanted, root=space.workspace.root)
 
 
 def base_model(space: Twinspace) -> BaseModel:
     """The base model of the configuration, dequantised into the user's cache the first time."""
     from llm_twin.adapters.base_model import resolve_base
 
-    return resolve_base(space.config.base.id, space.config.base.gguf)
+    return resolve_base(space.config.base.id, space.config.base.gguf, space.workspace.root)
 
 
 def by_llama_cpp(space: Twinspace, base: BaseModel) -> bool:
@@ -79,9 +82,8 @@ def convert_adapter(space: Twinspace, base: BaseModel, folder: Path) -> None:
 def longest_context(base: BaseModel) -> int:
     """Tokens that the base was made for, as its config.json says; no bound where that says nothing."""
     config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
-    text = config.get("text_config", config)  # of a base that sees images too
-    found: int = text.get("max_position_embeddings") or sys.maxsize
-    return found
+    text = config.get("text_config") or config  # of a base that sees images too
+    return next((int(text[name]) for name in _CONTEXTS if text.get(name)), sys.maxsize)
 
 
 def engine(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_twin.compose.embedding import embedder
@@ -14,6 +16,7 @@ from llm_twin.compose.taint import refuse_tainted
 from llm_twin.config import Config
 from llm_twin.contracts.ports import ChatTokenizer, Engine, Progress, Silent, VectorIndex
 from llm_twin.contracts.versions import BASE, FeatureVersion
+from llm_twin.errors import TwinError
 
 if TYPE_CHECKING:
     from llm_twin.inference.retrieve import Retriever
@@ -49,11 +52,12 @@ def open_session(
     features: FeatureVersion,
     allow_tainted: bool = False,
     progress: Progress | None = None,
+    beside: Sequence[str] = (),
 ) -> Session:
     """Start serving: models are version names or "base" (which is always there).
 
-    `progress` is told what has to be prepared first. Raises MismatchError where a model or the embedder does
-    not fit the features, Tainted.
+    Those `beside` them are served too, but for what cannot be. `progress` is told what has to be prepared
+    first. Raises MismatchError where a model or the embedder does not fit the features, Tainted.
     """
     from llm_twin.adapters.base_model import HFChatTokenizer, is_prepared
 
@@ -61,20 +65,24 @@ def open_session(
     if not is_prepared(space.config.base.id):
         progress.say("Preparing the base model, once on this machine: about 20 s.")
     base = base_model(space)
-    adapters = {}
-    for name in models:
+
+    def folder(name: str) -> Path:
+        if not allow_tainted:
+            refuse_tainted(space, name)
+        model = space.registry.get(name)
+        check_fit(model, features)
+        check_base(model, base)
+        return model.folder
+
+    adapters = {name: folder(name) for name in models if name != BASE}
+    for name in beside:
         if name != BASE:
-            if not allow_tainted:
-                refuse_tainted(space, name)
-            model = space.registry.get(name)
-            check_fit(model, features)
-            check_base(model, base)
-            adapters[name] = model.folder
+            with suppress(TwinError):  # gone, tainted, damaged or of another base by now
+                adapters[name] = folder(name)
     tokenizer = HFChatTokenizer(base.folder)
     index, retriever = open_retriever(space, features, progress)
-    return Session(
-        space.config, features, retriever, tokenizer, engine(space, base, adapters, tokenizer), index
-    )
+    started = engine(space, base, dict(sorted(adapters.items())), tokenizer)
+    return Session(space.config, features, retriever, tokenizer, started, index)
 
 
 def open_retriever(

@@ -14,9 +14,6 @@ from llm_twin.errors import WorkspaceError
 from llm_twin.registry import Registry
 from llm_twin.workspace import Workspace, atomic_write
 
-# The settings that name a model: a folder, or what is packaged or on the Hub.
-_MODELS = (("base", "id"), ("features", "embedder"), ("retrieval", "reranker"))
-
 
 @dataclass(frozen=True, slots=True)
 class Twinspace:
@@ -38,34 +35,12 @@ def open_workspace(
     defaults: Sequence[Path] = (),
 ) -> Twinspace:
     """Find the workspace and read its configuration, later over earlier: `defaults`, twin.yaml, `presets`,
-    `--set`. Paths in it are relative to the workspace, and to the present folder where there is none.
+    `--set`.
 
     Raises WorkspaceError, ConfigError.
     """
     workspace = Workspace.find(given)
-    config = configuration.load([*defaults, workspace.config_file, *presets], overrides)
-    return Twinspace(workspace, _located(config, workspace.root))
-
-
-def _located(config: Config, root: Path) -> Config:
-    """With the models that lie in the workspace by their whole paths, whatever the present folder is.
-
-    Else from another folder "models/qwen" would be the id of a stranger's model on the Hub.
-    """
-    for section, key in _MODELS:
-        part = getattr(config, section)
-        name = getattr(part, key)
-        packaged = name == type(part).model_fields[key].default
-        if name and not packaged and not Path(name).is_absolute() and (root / name).is_dir():
-            config = _with(config, section, key, str(root / name))
-    if config.base.gguf:
-        file = config.base.gguf.expanduser()
-        config = _with(config, "base", "gguf", root / file if (root / file).is_file() else file)
-    return config
-
-
-def _with(config: Config, section: str, key: str, value: object) -> Config:
-    return config.model_copy(update={section: getattr(config, section).model_copy(update={key: value})})
+    return Twinspace(workspace, configuration.load([*defaults, workspace.config_file, *presets], overrides))
 
 
 def init(folder: Path, author: str | None = None, minutes: int | None = None) -> Workspace:

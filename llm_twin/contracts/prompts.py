@@ -1,7 +1,7 @@
 """The one rendering of prompts: the exact messages used by training, evaluation and serving.
 
-Nothing else in the project may write a prompt. A change here changes `PROMPT_VERSION`, which feature and
-model manifests record; versions made with different prompts are refused together.
+Nothing else in the project may write a prompt. A change to what samples hold changes `PROMPT_VERSION`, which
+feature and model manifests record; versions made with different prompts are refused together.
 """
 
 from __future__ import annotations

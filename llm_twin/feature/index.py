@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
+from pathlib import Path
 
+from llm_twin.contracts.manifests import FEATURE_NAME
 from llm_twin.contracts.ports import Progress, Silent, VectorIndex, VectorStore
 from llm_twin.contracts.versions import FeatureVersion
 from llm_twin.feature.store import sealed
@@ -39,13 +41,14 @@ def sweep_indexes(workspace: Workspace, store: VectorStore) -> None:
 
     Those in the workspace go too where the vectors lie on a server by now. Waits where another process is
     building one just now. Call only under the lock "features": of the version that is being built there is an
-    index before it is sealed. Raises WorkspaceError where something cannot be deleted.
+    index before it is sealed.
     """
     with workspace.lock("index", wait_s=LOCK_S):
         kept = set(sealed(workspace.features))
         for version in set(store.versions()) - kept:
             store.drop(version)
         for folder in workspace.index.glob("F*"):
-            if folder.name not in kept:
-                shutil.rmtree(folder)
+            if FEATURE_NAME.fullmatch(folder.name) and folder.name not in kept:
+                going = Path(tempfile.mkdtemp(prefix=".building-", dir=workspace.index))
+                folder.rename(going / folder.name)  # out of sight in one step
         sweep(workspace.index)

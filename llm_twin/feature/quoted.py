@@ -3,8 +3,8 @@
 Blockquotes, and of plain paragraphs only what is plainly marked: a paragraph announced by a colon and wholly
 in quotation marks, a mail under its head ("From: ... Subject: ..."), and the paragraph after "... writes:".
 Dialogue in a story is announced by no colon and stays the author's. Wider rules cost more of the author's own
-text than they find: so marks that also do other work count as a pair only, and of other languages only the
-words that say nothing else.
+text than they find: so marks that also do other work count as a pair only, and what other languages have for
+"writes" does not count, since it also stands for "it is written" and "one writes".
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ _HEADER = re.compile(
 # A mail's head has one of them.
 _NAMING = {"From", "Subject", "Von", "Betreff", "De", "Objet", "Asunto", "Assunto"}
 _COLONS = (":", "：")
-_WRITES = re.compile(r"\b(?:writes|wrote|schreibt|schrieb|écrit|escribió|scrive)\b")
-# "I wrote:" introduces the author.
-_OWN = re.compile(r"\b(?:I|we|[Ii]ch|[Ww]ir|[Jj]['’]ai|[Nn]ous)\b")
+_WRITES = re.compile(r"\b(?:writes|wrote)\b")
+_OWN = re.compile(r"\b(?:I|we)\b")  # "I wrote:" introduces the author
 _INTRODUCTION = 14  # words that "A reader in Corrow writes:" may have
 
 

@@ -172,6 +172,27 @@ def test_no_control_token_of_the_base_is_read_in_a_message(tokenizer: HFChatToke
     assert "cp < filename>" in tokenizer.decode(ids)
 
 
+def test_tokens_that_the_template_sets_are_control_tokens_whatever_they_are_called(
+    tmp_path: Path, base: BaseModel
+) -> None:
+    """As DeepSeek's distilled models have them: added tokens that are not special."""
+    shutil.copytree(base.folder, tmp_path / "own", ignore=shutil.ignore_patterns("*.safetensors"))
+    path = tmp_path / "own" / "tokenizer.json"
+    known = json.loads(path.read_text())
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    for name in ("<｜User｜>", "<｜Assistant｜>", "<think>"):
+        number = known["model"]["vocab"].setdefault(name, len(known["model"]["vocab"]))
+        known["added_tokens"].append({"id": number, "content": name, **plain})
+    path.write_text(json.dumps(known))
+    template = "{% for m in messages %}<｜User｜>{{ m.content }}{% endfor %}<｜Assistant｜>"
+    (tmp_path / "own" / "chat_template.jinja").write_text(template)
+    ids = HFChatTokenizer(tmp_path / "own").encode_chat(
+        [Message(role="user", content="x<｜User｜>y<｜Assistant｜>z <think>")]
+    )
+    text = HFChatTokenizer(tmp_path / "own").decode(ids)
+    assert text == "<｜User｜>x< ｜User｜>y< ｜Assistant｜>z <think><｜Assistant｜>"
+
+
 def test_control_tokens_in_text_are_only_text(tokenizer: HFChatTokenizer) -> None:
     text = "a <|im_end|> b"
     ids = tokenizer.encode(text)

@@ -43,6 +43,8 @@ def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> N
         "version 1.2.20220",
         "version v2021.3.4",
         "since 2020. 10.5 million",
+        "How we in 2019 set 12 records",
+        "In 2020 mai 3 Leute",
         "18 April",
         "April 18, 3020",
     ],

@@ -158,6 +158,42 @@ def test_a_forgotten_thread_stays_out_where_its_first_texts_are_deleted(path: Pa
         assert library.posts() == [thread(7)]
 
 
+@pytest.mark.parametrize("upgraded_first", [True, False])
+def test_a_thread_that_an_older_version_stored_stays_out_once_it_was_met(
+    path: Path, upgraded_first: bool
+) -> None:
+    """It was forgotten before or after the file was brought up."""
+    back = "DROP TABLE parts; PRAGMA user_version = 3;"
+    with Library(path) as library:
+        library.upsert(thread(1, 2, 3))
+        library.upsert(thread(9))
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(back * upgraded_first)
+    with Library(path) as library:
+        library.forget(thread(1).id)
+        library.erase()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"DELETE FROM forgotten WHERE mark != post_id; {back}" * (not upgraded_first))
+    with Library(path) as library:
+        assert library.upsert(thread(1, 2, 3)) == "forgotten"
+        for rest in (thread(2, 3), thread(3), thread(3, 4)):
+            assert library.upsert(rest) == "forgotten"
+        assert library.forgotten() == {thread(1).id}
+        assert library.posts() == [thread(9)]
+
+
+def test_what_stands_by_itself_is_not_forgotten_with_a_thread_that_has_it(path: Path) -> None:
+    with Library(path) as library:
+        for n in (1, 2):
+            library.upsert(thread(n))
+        library.forget(thread(1).id)
+        assert library.upsert(thread(1, 2, 3)) == "forgotten"
+        assert library.upsert(thread(2)) == "unchanged"
+        assert library.upsert(thread(3)) == "forgotten"
+        assert library.upsert(thread(0, 1, 2, 3, 4)) == "forgotten"
+        assert library.upsert(thread(4)) == "new", "a thread that begins before is another one"
+
+
 def test_what_was_left_of_a_thread_is_forgotten_with_all_of_it(path: Path) -> None:
     with Library(path) as library:
         library.upsert(thread(1, 2, 3))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llm_twin.collect import item
-from llm_twin.collect.item import Rejected, whole
+from llm_twin.collect import item, plaintext
+from llm_twin.collect.item import Rejected, same_author, whole
 
 FAMILY = "\U0001f469\u200d\U0001f467"  # two emoji and a joiner
 
@@ -39,3 +39,16 @@ def test_nothing_of_a_post_moves_a_terminal() -> None:
         assert text is not None
         assert text.endswith("x[31my")
     assert post == item.post("file:x[31my", "x[31my", "x[31my", author="x[31my", tags=["x[31my"])
+
+
+@pytest.mark.parametrize("name", ["Ann", "Doe, Jane", "Rand and Sons", "A & B", "Doe; Jane"])
+def test_an_author_is_one_of_those_who_are_named_together(name: str) -> None:
+    for named in ([name], [name, "Bo"], ["Bo", name], ["Bo", name, "Cy"]):
+        assert same_author(f" {name.upper()} ", plaintext.names(named) or "")
+    assert not same_author(name, "Bo, Joanna, Randy")
+
+
+def test_an_author_is_one_of_those_whom_a_sentence_joins() -> None:
+    for named in ("Bo and Ann", "Bo & ann", "Bo; Ann ", "Bo\nAnn"):
+        assert same_author("Ann", named)
+    assert not same_author("An", "Bo and Ann")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,34 @@ def test_a_library_of_the_first_schema_is_brought_up(path: Path) -> None:
         assert library.posts() == [old]
         assert library.upsert(old, "site:example.org") == "unchanged"
         assert library.ids("site:example.org") == {old.id}
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_a_library_that_may_not_be_written_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    with Library(path) as library:
+        library.upsert(post("a"))
+        library.upsert(post("b", text="b"))
+        library.forget(post("b").id)
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("parts",) * (version < 4) + ("forgotten",) * (version < 3):
+            db.execute(f"DROP TABLE {table}")
+        db.execute(f"PRAGMA user_version={version}")
+    connect = sqlite3.connect
+    source = f"{path.as_uri()}?mode=ro"
+    monkeypatch.setattr(sqlite3, "connect", lambda _, **how: connect(source, uri=True, **how))
+    with Library(path) as library:
+        if version < 3:
+            with pytest.raises(WorkspaceError, match=r"readonly database\). Make it and its folder writable"):
+                library.posts()
+            return
+        assert library.posts() == [post("a")]
+        assert library.get(post("a").id) == post("a")
+        assert library.same(post("a").id) == (post("a").id,)
+        assert library.compare(post("b", text="b")) == "forgotten"
+        with pytest.raises(WorkspaceError, match="attempt to write a readonly database"):
+            library.upsert(post("c"))
 
 
 def test_the_first_and_last_day_of_all_years_are_no_reason_to_fail(path: Path) -> None:

@@ -21,6 +21,7 @@ from llm_twin.collect.report import Tally
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Silent
 from llm_twin.errors import NothingFound
+from tests.collect.test_forgotten import thread
 
 Shown = list[tuple[str, str]]  # addresses and their texts
 SHOWN = st.builds(
@@ -246,6 +247,42 @@ def test_two_folders_of_one_name_keep_their_posts_apart(tmp_path: Path) -> None:
         folder(tmp_path / "c", hello="Hello, moved and edited.")
         assert collected(str(tmp_path / "c" / "blog")) == [(0, 1, 0, 0)], "it moved, and is the same"
         assert library.get(first.id).markdown == "Hello, moved and edited."
+
+
+@pytest.mark.parametrize("name", ["tea", "my tea", "thé", "50% & more"])
+@pytest.mark.parametrize(
+    ("suffix", "form"),
+    [
+        (".md", "{}"),
+        (".html", "<article class=h-entry><h1>Tea</h1><time datetime='2020-01-01'></time><p>{}</article>"),
+    ],
+)
+def test_files_of_one_name_in_two_folders_of_one_name_are_two_posts(
+    tmp_path: Path, name: str, suffix: str, form: str
+) -> None:
+    texts = {top: f"It's about the tea of {top}, and I'd say so twice." for top in ("here", "there")}
+    for top, text in texts.items():
+        (tmp_path / top / "blog").mkdir(parents=True)
+        (tmp_path / top / "blog" / f"{name}{suffix}").write_text(form.format(text), encoding="utf-8")
+    with Library(tmp_path / "library.db") as library:
+        for changes in ((1, 0), (0, 1)):
+            for top in texts:
+                report = run([str(tmp_path / top / "blog")], Collect(), library, Silent())
+                assert (report.posts_new, report.posts_unchanged, report.posts_removed) == (*changes, 0)
+        assert sorted(p.markdown for p in library.posts()) == sorted(texts.values())
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_forgotten_thread_is_known_whole_once_it_was_met(tmp_path: Path, dry: bool) -> None:
+    whole, rest = thread(1, 2, 3), thread(2, 3)
+    with Library(tmp_path / "library.db") as library:
+        library.upsert(thread(1))
+        library.forget(whole.id)
+        library.erase()
+        tally = Tally(library, dry)
+        tally.add(whole, "twitter:7")
+        assert [(r.where, r.reason) for r in tally.refusals] == [(whole.url, "forgotten")]
+        assert library.compare(rest) == ("new" if dry else "forgotten")
 
 
 def x_archive(path: Path, *days: int) -> str:

@@ -23,12 +23,6 @@ def test_spellings_of_one_page_are_no_twins(url: str) -> None:
     assert urls.canonical(url) == urls.canonical(SAME[0])
 
 
-def test_a_link_of_medium_s_feed_is_that_of_its_page() -> None:
-    page = "https://medium.com/@ann/tea-1a2b"
-    assert urls.canonical(f"{page}?source=rss-0a1b------2") == page
-    assert urls.canonical(f"{page}?source=book") != page
-
-
 @pytest.mark.parametrize(
     "other",
     [

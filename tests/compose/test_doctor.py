@@ -61,18 +61,19 @@ def test_models_that_are_named_are_looked_for_and_not_fetched(tmp_path: Path) ->
     settings = {
         "base.id": str(mine),
         "features.embedder": "ada/none",
-        "retrieval.reranker": "no such/thing/at all",
+        "retrieval.reranker": "~nosuchuser/thing",
     }
     given = {"base": {"id": settings["base.id"], "gguf": str(tmp_path / "absent.gguf")}}
     given |= {"features": {"embedder": "ada/none"}, "retrieval": {"reranker": settings["retrieval.reranker"]}}
     space.config_file.write_text(yaml.safe_dump({"author": {"name": "Ada"}, **given}), encoding="utf-8")
     found = {check.name: check for check in compose.doctor(tmp_path / "twin")}
     assert found["base.id"].state == "fail"
-    assert found["base.id"].found == f"{mine} holds no .safetensors weights"
+    assert "is not a base model (it needs config.json and *.safetensors)" in found["base.id"].found
     assert found["features.embedder"].state == "warn"
     assert found["features.embedder"].found == "ada/none is not on this machine"
     assert found["retrieval.reranker"].state == "fail"
     assert "neither a folder nor a Hugging Face id" in found["retrieval.reranker"].found
     assert found["base.gguf"].state == "fail"
-    (mine / "model.safetensors").write_bytes(b"")
+    for name in ("config.json", "model.safetensors"):
+        (mine / name).touch()
     assert {check.name: check.state for check in compose.doctor(tmp_path / "twin")}["base.id"] == "ok"

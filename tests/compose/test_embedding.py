@@ -105,7 +105,7 @@ def seal(space: Twinspace, version: str, embedder: PartId) -> None:
 
 
 def measured_before(backend: Backend) -> None:
-    note = measured_note(NAME)
+    note = measured_note(packaged_embedder())
     note.parent.mkdir()
     note.write_text(json.dumps({"backend": backend, "rates": {}}))
 
@@ -151,7 +151,7 @@ def test_a_machine_that_was_measured_is_not_measured_again(space: Twinspace) -> 
 
 
 def test_this_machine_is_measured_once(space: Twinspace) -> None:
-    note = measured_note(NAME)
+    note = measured_note(packaged_embedder())
     note.parent.mkdir()
     note.write_text("damaged")
     first, again = Listens(), Listens()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from llm_twin import compose
-from llm_twin.adapters.base_model import PACKAGED
-from llm_twin.compose.fit import check_base
+from llm_twin.adapters.base_model import resolve_base
+from llm_twin.adapters.weights import packaged_embedder
+from llm_twin.compose import parts
 from llm_twin.compose.space import Twinspace
-from llm_twin.contracts.manifests import PartId
-from llm_twin.contracts.versions import ModelVersion
+from llm_twin.errors import MissingDependency
 from tests.compose.tiny import make_base
-from tests.registry.test_registry import manifest
 
 
 @pytest.fixture
@@ -32,36 +32,38 @@ def opened(**named: str) -> Twinspace:
 
 
 def test_a_model_in_the_workspace_is_no_strangers_on_the_hub(root: Path) -> None:
-    for name in ("qwen", "e5", "reranker"):
-        (root / "models" / name).mkdir(parents=True)
-    (root / "models" / "qwen.gguf").touch()
-    config = opened(
-        base__id="models/qwen",
-        base__gguf="models/qwen.gguf",
-        features__embedder="models/e5",
-        retrieval__reranker="models/reranker",
-    ).config
-    assert config.base.id == str(root / "models" / "qwen")
-    assert config.base.gguf == root / "models" / "qwen.gguf"
-    assert config.features.embedder == str(root / "models" / "e5")
-    assert config.retrieval.reranker == str(root / "models" / "reranker")
-
-
-@pytest.mark.parametrize("name", ["Qwen/Qwen3-0.6B", "~/models/qwen", "/models/qwen/", PACKAGED])
-def test_any_other_name_stays_as_it_is(root: Path, name: str) -> None:
-    (root / PACKAGED).mkdir()
-    assert opened(base__id=name).config.base.id == name
-
-
-def test_a_gguf_may_lie_in_the_home_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(root.parent))
-    assert opened(base__gguf="~/x.gguf").config.base.gguf == root.parent / "x.gguf"
-    (root / "drafts" / "y.gguf").touch()
-    assert opened(base__gguf="y.gguf").config.base.gguf == Path("y.gguf"), "of the present folder"
-
-
-def test_a_version_that_was_trained_by_the_shorter_name_still_fits_its_base(root: Path) -> None:
     make_base(root / "models" / "base")
-    base = compose.base_model(opened(base__id="models/base"))
-    trained = manifest(base=PartId(name="models/base", id=base.id))
-    check_base(ModelVersion(root / "models" / "v1", trained), base)
+    (root / "models" / "base.gguf").touch()
+    shutil.copytree(packaged_embedder(), root / "models" / "e5")
+    space = opened(base__id="models/base", base__gguf="models/base.gguf", features__embedder="models/e5")
+    found = compose.base_model(space)
+    assert found.folder == root / "models" / "base"
+    assert found.gguf == root / "models" / "base.gguf"
+    assert found.id == resolve_base(str(found.folder)).id
+    assert found.name == "models/base", "as it is written: a version says no path of this machine"
+    made_by = compose.embedder(space)
+    assert made_by.id
+    assert made_by.name.startswith("models/e5")
+    (root / "models" / "reranker").mkdir()
+    with pytest.raises(MissingDependency, match="holds no"):
+        parts.reranker(opened(retrieval__reranker="models/reranker"))
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "x" * 300])
+def test_what_can_be_no_path_is_an_error_for_people(root: Path, name: str) -> None:
+    with pytest.raises(MissingDependency):
+        compose.base_model(opened(base__id=name))
+    with pytest.raises(MissingDependency, match="no GGUF file"):
+        compose.base_model(opened(base__gguf=name))
+    with pytest.raises(MissingDependency):
+        compose.embedder(opened(features__embedder=name))
+
+
+def test_a_gguf_may_lie_in_the_home_folder_or_the_present_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    (root.parent / "x.gguf").touch()
+    assert compose.base_model(opened(base__gguf="~/x.gguf")).gguf == root.parent / "x.gguf"
+    (root / "drafts" / "y.gguf").touch()
+    assert compose.base_model(opened(base__gguf="y.gguf")).gguf == root / "drafts" / "y.gguf"

@@ -14,7 +14,7 @@ import pytest
 from llm_twin.config import Config
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
-from llm_twin.errors import WorkspaceLocked
+from llm_twin.errors import WorkspaceError, WorkspaceLocked
 from llm_twin.feature import gc, run
 from llm_twin.feature.store import list_versions, next_name, open_version, tombstones
 from llm_twin.workspace import Workspace
@@ -176,7 +176,17 @@ def test_indexes_of_no_sealed_version_go(space: Workspace, store: Any, post: Mak
 def test_an_index_of_the_workspace_goes_also_where_vectors_lie_on_a_server_by_now(
     space: Workspace, store: Any
 ) -> None:
-    for name in ("F0001", "F0004"):
+    for name in ("F0001", "F0004", "Figures"):
         (space.index / name / "shard").mkdir(parents=True)
     gc.remove(space, store, list_versions(space.features)[:1], "a post was forgotten")
-    assert [folder.name for folder in space.index.iterdir()] == ["F0004"]
+    assert sorted(folder.name for folder in space.index.iterdir()) == ["F0004", "Figures"]
+
+
+def test_an_index_that_cannot_be_deleted_is_out_of_sight_and_told_of(
+    space: Workspace, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (space.index / "F0009" / "shard").mkdir(parents=True)
+    monkeypatch.setattr("shutil.rmtree", lambda path, ignore_errors=False: None)  # no permission, but as root
+    with pytest.raises(WorkspaceError, match="cannot be deleted"):
+        gc.remove(space, store, [], "a post was forgotten")
+    assert not (space.index / "F0009").exists()

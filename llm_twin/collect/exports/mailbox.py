@@ -2,8 +2,9 @@
 
 Its author is whose name is asked for, from whatever addresses, else who sent most of the letters that say
 that they went to a list (RFC 2369, RFC 2919). Only their letters count, and of those only what went to all:
-an answer, or a message without a list's header where others have one, is private. Where no message has such
-a header, only letters to several receivers are taken, of which none was shown to the others.
+an answer, or a message without a list's header where others have one, is private. So is a letter to a list
+that its readers can write to, where a name is asked for: in a whole mailbox that may be a family's. Where no
+message has such a header, only letters to several receivers are taken, of which none was shown to the others.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import EmailMessage
 from email.utils import parseaddr
+from functools import partial
 from itertools import compress
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -46,6 +48,7 @@ _SHOWN = 6  # senders that are told of
 _SUBSTACK_POST = re.compile(r"<?\s*(https?://[^\s<>,/]+/p/[\w-]+)\s*+>?\s*$")
 
 Headers = dict[str, str]
+IsPublic = Callable[[Headers], bool]
 Senders = dict[str, Counter[str]]  # addresses, the most frequent first, and the names that letters give them
 
 
@@ -58,15 +61,17 @@ def read(archive: Archive, author: str | None = None) -> Export | None:
     if not names:
         return None
     everyone, listed, newsletters = _senders(archive, names)
-    # The narrowest first: who has a newsletter may write to a list of friends from another address.
-    named = (_named(author, senders) for senders in (newsletters, listed, everyone) if author)
+    named = (_named(author, senders) for senders in (newsletters, everyone) if author)
     chosen = next(filter(None, named), [])
-    found = listed or everyone
-    own = chosen or list(found)[:1]
+    own = chosen or list(newsletters or listed or everyone)[:1]
+    is_public: IsPublic = _is_newsletter if author else _is_bulk
+    if not listed:
+        is_public = partial(_hides_receivers, own=frozenset(own))
     source = f"mailbox:{own[0] if own else archive.label}"
-    note = _note(found) if len(found) > 1 and (listed or author) and not chosen else ""
+    told = newsletters if listed else everyone
+    note = _note(told) if len(told) > 1 and (listed or author) and not chosen else ""
     # A mailbox holds what was kept of a newsletter.
-    return Export(source, False, _items(archive, names, frozenset(own), bool(listed)), note)
+    return Export(source, False, _items(archive, names, frozenset(own), is_public), note)
 
 
 def _senders(archive: Archive, names: list[str]) -> list[Senders]:
@@ -75,9 +80,7 @@ def _senders(archive: Archive, names: list[str]) -> list[Senders]:
     for _, raw in _messages(archive, names):
         headers = _headers(raw) if isinstance(raw, bytes) else {}
         if sender := _sender(headers):
-            bulk = _is_bulk(headers)
-            closed = bulk and "mailto:" not in headers.get("list-post", "").lower()
-            for senders in compress(kinds, (True, bulk, closed)):
+            for senders in compress(kinds, (True, _is_bulk(headers), _is_newsletter(headers))):
                 senders.setdefault(sender, Counter())[_name(headers)] += 1
     return [dict(sorted(s.items(), key=lambda sent: -sent[1].total())) for s in kinds]
 
@@ -133,13 +136,13 @@ def _messages(archive: Archive, names: list[str]) -> Iterator[tuple[str, bytes |
             yield f"{name}#{number}", _QUOTED_FROM.sub(rb"\1", content[mark.end() : end])
 
 
-def _items(archive: Archive, names: list[str], own: frozenset[str], listed: bool) -> Iterator[Item]:
+def _items(archive: Archive, names: list[str], own: frozenset[str], is_public: IsPublic) -> Iterator[Item]:
     for where, raw in _messages(archive, names):
         if isinstance(raw, Rejected):
             yield raw
             continue
         try:
-            yield _read(where, raw, own, listed)
+            yield _read(where, raw, own, is_public)
         except (
             ValueError,
             LookupError,
@@ -153,9 +156,9 @@ def _items(archive: Archive, names: list[str], own: frozenset[str], listed: bool
             yield Rejected(where, "broken message")
 
 
-def _read(where: str, raw: bytes, own: frozenset[str], listed: bool) -> Item:
+def _read(where: str, raw: bytes, own: frozenset[str], is_public: IsPublic) -> Item:
     headers = _headers(raw)
-    if reason := _why_not(raw, headers, own, listed):
+    if reason := _why_not(raw, headers, own, is_public):
         return Rejected(where, reason)
     message = message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)  # what this policy makes
@@ -167,7 +170,7 @@ def _read(where: str, raw: bytes, own: frozenset[str], listed: bool) -> Item:
     return item.post(_address(headers), title, markdown, dates.iso(headers.get("date")), author=author)
 
 
-def _why_not(raw: bytes, headers: Headers, own: frozenset[str], listed: bool) -> str | None:
+def _why_not(raw: bytes, headers: Headers, own: frozenset[str], is_public: IsPublic) -> str | None:
     if len(raw) > _MAX_LETTER:
         return "too large"
     if not (sender := _sender(headers)):
@@ -179,8 +182,7 @@ def _why_not(raw: bytes, headers: Headers, own: frozenset[str], listed: bool) ->
         return "draft"
     if headers.get("in-reply-to") or headers.get("references") or _ANSWER.match(headers.get("subject", "")):
         return "private message"
-    to_all = _is_bulk(headers) or (not listed and _hides_receivers(headers, own))
-    return None if to_all else "private message"
+    return None if is_public(headers) else "private message"
 
 
 def _hides_receivers(headers: Headers, own: frozenset[str]) -> bool:
@@ -236,6 +238,11 @@ def _is_bulk(headers: Headers) -> bool:
         "bulk",
         "list",
     )
+
+
+def _is_newsletter(headers: Headers) -> bool:
+    """Whether a letter went to a list that its readers cannot write to."""
+    return _is_bulk(headers) and "mailto:" not in headers.get("list-post", "").lower()
 
 
 def _address(headers: Headers) -> str:

@@ -32,7 +32,8 @@ _HEADER = re.compile(
     r"\A((?:[A-Za-z][\w-]*:(?:[ \t].*)?\r?\n(?:(?:[ \t]|-[ ]).*\r?\n)*)++)(?:(-{3,})[ \t]*)?(?:\r?\n|\Z)"
 )
 _FIELD = re.compile(r"^([A-Za-z][\w-]*):(.*(?:\n[ \t].*)*)", re.MULTILINE)
-_OF_POSTS = frozenset({"title", "date"})  # one of them is in every header; other texts begin with "Note:"
+# A header has a title, and a date or one of these; other texts begin with "Note:", with a mail's or a book's.
+_OF_POSTS = frozenset({"slug", "category", "categories", "tags", "status"})
 # Of engines whose Markdown needs no front matter.
 _CONFIGURATIONS = frozenset(
     str.split(
@@ -231,7 +232,7 @@ def _header(text: str) -> tuple[Any, str] | None:
     if not found:
         return None
     fields = {name.lower(): " ".join(value.split()) for name, value in _FIELD.findall(found[1])}
-    if _OF_POSTS.isdisjoint(fields):
+    if "title" not in fields or (_OF_POSTS.isdisjoint(fields) and not _day(fields.get("date"))):
         return None
     ruled = found[2] and len(found[1]) <= _MAX_FRONT
     return (ruled and _loaded(found[1])) or fields, text[found.end() :]
@@ -259,7 +260,9 @@ def _published(front: dict[str, Any], path: PurePosixPath) -> str | None:
 
 
 def _day(value: Any) -> str | None:
-    return dates.iso(value.isoformat() if isinstance(value, date) else _scalar(value))
+    if isinstance(value, date):  # set by hand: no number that only looks like a date, but 1 and 9999 are none
+        return value.isoformat() if 1000 <= value.year < 9999 else None
+    return dates.iso(_scalar(value))
 
 
 def _author(value: Any) -> str | None:

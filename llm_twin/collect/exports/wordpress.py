@@ -161,7 +161,7 @@ def _read(raw: bytes | None, root: bytes, site: _Site, where: str) -> Item:
         return Rejected(address, reason)
     body = classic.to_html(fields.get("content:encoded", "")) + _footnotes(element)
     markdown = bodies.to_markdown(body)
-    title = plaintext.of_html(fields.get("title", ""))
+    title = plaintext.without_tags(fields.get("title", ""))
     if reason:  # drafts and the trash have addresses of their own, such as "/?p=12"
         return Withdrawn(address, reason, Post.revision_of(title, markdown))
     if not markdown:
@@ -174,7 +174,7 @@ def _read(raw: bytes | None, root: bytes, site: _Site, where: str) -> Item:
         kind="post" if title else "note",
         author=_author(element, fields, site),
         tags=[
-            plaintext.of_html(tag)
+            plaintext.without_tags(tag)
             for tag in _categories(element, "post_tag", "category")
             if tag != "Uncategorized"
         ],

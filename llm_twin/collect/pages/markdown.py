@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from markdownify import MarkdownConverter
@@ -18,12 +19,15 @@ from llm_twin.collect.pages.furniture import NOT_TEXT, classes, in_code, remove
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
+    from markdown_it import MarkdownIt
 
 _BLOCK_START = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^(#{1,6}|[-+*]|>|`{3,}|~{3,}|={2,}|-{2,})(?=\s|$)")
 _DIVIDER = re.compile(r"([*_-])(?:[ \t]*\1){2,}")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _MARK = "\x00"  # before such a tag until it is known where its line begins; no tree can hold the character
-_MARKED = re.compile(rf"^((?:[ >]|[-+*] |\d{{1,9}}[.)] )*){_MARK}", re.MULTILINE)
+_LINE_START = r"^((?:[ >]|[-+*] |\d{1,9}[.)] )*)"
+_MARKED = re.compile(_LINE_START + _MARK, re.MULTILINE)
+_STARTING_TAG = re.compile(_LINE_START + _TAG.pattern, re.MULTILINE)
 _PERMALINK = re.compile(r"^[#¶§∞🔗⚓︎\ufe0f\s]*$|^(?:link|permalink|anchor)$", re.IGNORECASE)
 _BACKLINK = re.compile(r"^[↩↑⤴︎⏎^\ufe0e\ufe0f\s]*$")
 _LANGUAGE = re.compile(r"^(?:language-|lang-|highlight-source-|brush:)([\w+#.-]+)$", re.IGNORECASE)
@@ -63,8 +67,24 @@ def to_markdown(container: HtmlElement) -> str:
 
 
 def escape_tags(text: str) -> str:
-    """Plain text as Markdown in which no tag begins a block of HTML, which may go on to the text's end."""
-    return _MARKED.sub(r"\1\\", _TAG.sub(f"{_MARK}<", text)).replace(_MARK, "")
+    """Plain text as Markdown in which no tag begins a block of HTML, which may go on to the text's end.
+
+    Code stays as it is.
+    """
+    if not _STARTING_TAG.search(text):
+        return text
+    code = (t.map for t in _parser().parse(text) if t.type in ("fence", "code_block") and t.map)
+    kept = {number for first, end in code for number in range(first, end)}
+    lines = enumerate(text.split("\n"))
+    return "\n".join(line if n in kept else _STARTING_TAG.sub(r"\1\\<", line) for n, line in lines)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """What tells code from text that has no HTML."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").disable(["inline", "html_block"])
 
 
 def is_permalink(link: HtmlElement) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +30,15 @@ _KNOWN = 20
 _ASKED = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The address that was asked, the canonical url that it led to, and whether it does so for good."""
+
+    asked: str
+    target: str
+    for_good: bool
+
+
 class Crawl:
     """One walk over a site.
 
@@ -39,11 +49,7 @@ class Crawl:
         closed: reason by canonical url of posts that are not public, though a part of their page may be.
         refusals: addresses that gave no page.
         gone: status by canonical url of what answered 404 or 410.
-        moved: canonical url that was asked, by the canonical url that it redirected to; of a known page also
-            where it stays as a stub or a copy of a page that was not known.
-        left: by canonical url, what led on for good, by a redirect or as a stub: the address that was asked,
-            and the canonical url that it led to.
-        copies: canonical url that a known page says is its own, by the one that it has.
+        moved: where a known page leads on to, by a redirect or as a stub, by its canonical url.
     """
 
     def __init__(self, client: Client, config: Collect, start: str, known: Iterable[str] = ()) -> None:
@@ -55,9 +61,7 @@ class Crawl:
         self.closed: dict[str, str] = {}
         self.refusals: list[Rejected] = []
         self.gone: dict[str, int] = {}
-        self.moved: dict[str, str] = {}
-        self.left: dict[str, tuple[str, str]] = {}
-        self.copies: dict[str, str] = {}
+        self.moved: dict[str, Move] = {}
         self._known = {urls.canonical(url): url for url in known}
         self._seen: set[str] = set()
         self._read: set[str] = set()
@@ -231,13 +235,14 @@ class Crawl:
             self.refusals.append(Rejected(fetched.url, str(error)))
             return None
         self._read.add(urls.canonical(fetched.url))
+        links = page.links(root, fetched.url)
         if urls.canonical(fetched.url) in self._known:
-            self._see_through(fetched.url, page.read_meta(root, fetched.url))
+            self._see_through(fetched.url, page.read_meta(root, fetched.url), links)
         self._looked += 1
         if self._looked <= _API_PAGES and (api := apis.find(root, fetched.url)):
             self._looked = _API_PAGES
             self._ask_api(api)
-        leads_on = self._follow(page.links(root, fetched.url), fetched.url, depth)
+        leads_on = self._follow(links, fetched.url, depth)
         self._traps.read(fetched.url, root, leads_on)
         return fetched.url
 
@@ -260,20 +265,13 @@ class Crawl:
                 self._add([link], further)
         return leads_on
 
-    def _see_through(self, url: str, meta: page.Meta) -> None:
-        """Note where a known page is but a stub or a copy of another one of its site."""
+    def _see_through(self, url: str, meta: page.Meta, links: Iterable[str]) -> None:
+        """Note where a known page is but a stub: it sends its reader on and names no other address."""
         identity, target = urls.canonical(url), urls.canonical(meta.canonical or url)
-        reason = judge.why_not_page(url, meta)
-        if target == identity or not urls.same_site(target, url):
+        if not meta.refresh or not urls.same_site(target, url):
             return
-        if reason == "redirect stub":
-            self.left[identity] = url, target
-        elif reason == "copy of another address":
-            self.copies[identity] = target
-        else:
-            return
-        if target not in self._known:
-            self.moved.setdefault(target, identity)
+        if {urls.canonical(link) for link in links} - {identity} == {target}:
+            self.moved[identity] = Move(url, target, for_good=True)
 
     def _new(self, fetched: Fetched) -> bool:
         """Whether an answer is of this site and was not read under another address."""
@@ -282,10 +280,9 @@ class Crawl:
             self.refusals.append(Rejected(fetched.asked, "leads to another site"))
             return False
         self._seen.add(final)
-        if (asked := urls.canonical(fetched.asked)) != final:
-            self.moved[final] = asked
-            if fetched.for_good:
-                self.left[asked] = fetched.asked, final
+        asked = urls.canonical(fetched.asked)
+        if asked != final and asked in self._known:
+            self.moved[asked] = Move(fetched.asked, final, fetched.for_good)
         return final not in self._read
 
     def _answer(self, url: str, ask: Callable[[], Fetched], expected: bool = True) -> Fetched | None:

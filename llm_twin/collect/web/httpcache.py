@@ -113,8 +113,12 @@ class HttpCache:
         self._run("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", url, status, target, self._now())
 
     def forget(self, url: str) -> None:
-        """Drop what was noted of an address."""
-        self._run("DELETE FROM notes WHERE url = ?", url)
+        """Drop what was noted of an address, and of all that it moved to one after the other."""
+        here: str | None = url
+        while here:
+            target = self.moved_to(here)
+            self._run("DELETE FROM notes WHERE url = ?", here)
+            here = target
 
     def _run(self, query: str, *values: Any) -> list[Any]:
         with self._lock:

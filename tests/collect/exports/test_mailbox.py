@@ -148,9 +148,24 @@ def test_whose_letters_were_taken_is_told_where_several_have_lists(
     assert [i.title for i in items if isinstance(i, Post)] == [f"Letter {n}" for n in range(1, 6)]
     assert export.note == (
         "The letters are of Shop <news@shop.example> (5); others are of Bob <notices@hub.example> (3), "
-        "Ann Author <ann@letter.example> (2), ann author <ann@old.example> (1), "
-        "Ann Author <ann@home.example> (1). Take one: --author NAME"
+        "Ann Author <ann@letter.example> (2), ann author <ann@old.example> (1). Take one: --author NAME"
     )
+
+
+def test_letters_of_the_author_who_is_named_to_a_group_are_private(tmp_path: Path) -> None:
+    """Whatever else lies in the mailbox, and from whatever address they were sent."""
+    shop = [letter(n, sender="Shop <news@shop.example>") for n in range(1, 6)]
+    group = letter(6, List_Post="<mailto:family@groups.example>")
+    assert reasons(read(mbox(tmp_path / "a.mbox", *shop, group))[1])[5] == "from someone else"
+    for others in (shop, [letter(7)], []):
+        export, items = read(mbox(tmp_path / "b.mbox", *others, group), "Ann Author")
+        assert (reasons(items)[-1], export.note) == ("private message", "")
+
+
+def test_who_sent_to_groups_only_is_neither_taken_before_a_newsletter_nor_told_of(tmp_path: Path) -> None:
+    group = {"sender": "Bob <bob@home.example>", "List_Post": "<mailto:family@groups.example>"}
+    export, items = read(mbox(tmp_path / "all.mbox", letter(1, **group), letter(2, **group), letter(3)))
+    assert (reasons(items), export.note) == ([*["from someone else"] * 2, "Letter 3"], "")
 
 
 def test_an_author_without_a_newsletter_has_no_public_letters_among_those_of_others(tmp_path: Path) -> None:

@@ -390,6 +390,13 @@ def test_a_date_that_no_post_can_have_is_none(tmp_path: Path, date: str) -> None
     assert posts == {"Tea.": None, "Rain.": "2020-01-02"}
 
 
+def test_a_date_before_the_web_is_one_that_its_author_set(tmp_path: Path) -> None:
+    (tmp_path / "tea.md").write_text("---\ndate: 1975-05-01\n---\nTea.\n")
+    (tmp_path / "rain.md").write_text("+++\ndate = 1905-01-02T10:00:00Z\n+++\nRain.\n")
+    posts = {p.markdown: p.published_at for p in read(tmp_path) if isinstance(p, Post)}
+    assert posts == {"Tea.": "1975-05-01", "Rain.": "1905-01-02T10:00:00+00:00"}
+
+
 PELICAN = (
     "Title: My super: title\nDate: 2010-12-03 10:20\nTags: machine learning,\n    pelican\nAuthors: Ann, Bo\n"
 )
@@ -412,19 +419,44 @@ def test_headers_without_a_rule_before_them_are_front_matter(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["Note: this is a text.\n\nSo it is.", "Title: of a text\nthat goes on.", "date:2020\n\nText."]
+    "text",
+    [
+        "Note: this is a text.\n\nSo it is.",
+        "Title: of a text\nthat goes on.",
+        "date:2020\n\nText.",
+        "Date: the fruit, not the day.\n\nText.",
+        "Title: what a word\nDate: what another\n\nText.",
+        "Title: The Hobbit\nAuthor: J. R. R. Tolkien\nRating: 5/5\n\nI liked it.",
+        "From: Bram\nSubject: the hat\nDate: Mon, 4 May 2020 10:00:00 +0000\n\nKeeper.",
+    ],
 )
 def test_a_text_that_begins_as_a_header_stays_as_it_is(tmp_path: Path, text: str) -> None:
     (tmp_path / "tea.md").write_text(text)
     (post,) = read(tmp_path)
     assert isinstance(post, Post)
-    assert (post.title, post.markdown) == ("tea", text.replace("text\nthat", "text that"))
+    head, *rest = text.split("\n\n")
+    assert (post.title, post.author, post.markdown) == (
+        "tea",
+        None,
+        "\n\n".join([head.replace("\n", " "), *rest]),
+    )
+
+
+def test_a_header_may_have_names_of_its_author_s_own(tmp_path: Path) -> None:
+    (tmp_path / "tea.md").write_text("Title: Tea\nCover: tea.png\nStatus: draft\n\nText.")
+    (tmp_path / "rain.md").write_text(
+        "Title: Rain\nDate: 12/03/2010\nCover: x.png\nCategory: weather\n\nText."
+    )
+    post, draft = sorted(read(tmp_path), key=lambda found: isinstance(found, Rejected))
+    assert isinstance(post, Post)
+    assert isinstance(draft, Rejected)
+    assert (post.title, post.markdown, draft.reason) == ("Rain", "Text.", "draft")
 
 
 def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
     for n, line in enumerate(("a: b\n", "a: b\n c\n", "a:\n- b\n", "a: \r")):
-        (tmp_path / f"{n}.md").write_text("title: x\n" + line * 100_000)
-        (tmp_path / f"{n}-ruled.md").write_text("title: x\n" + line * 100_000 + "---\nText.")
+        (tmp_path / f"{n}.md").write_text("title: x\ntags: y\n" + line * 100_000)
+        (tmp_path / f"{n}-ruled.md").write_text("title: x\ntags: y\n" + line * 100_000 + "---\nText.")
     started = time.perf_counter()
     assert len(read(tmp_path)) == 8
     assert time.perf_counter() - started < 10
@@ -448,7 +480,7 @@ def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
         ("visibility: public\npublish: true\ndraft: false", None),
     ],
 )
-@pytest.mark.parametrize("form", ["---\ntitle: Tea\n{}\n---\nText.", "Title: Tea\n{}\n\nText."])
+@pytest.mark.parametrize("form", ["---\ntitle: Tea\n{}\n---\nText.", "Title: Tea\nTags: tea\n{}\n\nText."])
 def test_what_is_withheld_or_scheduled_stays_out(
     tmp_path: Path, form: str, said: str, reason: str | None
 ) -> None:

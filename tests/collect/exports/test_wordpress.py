@@ -176,6 +176,20 @@ def test_titles_dates_and_addresses(tmp_path: Path) -> None:
     assert (third.url, third.author) == ("https://blog.example/x", None)
 
 
+@pytest.mark.parametrize(
+    ("typed", "title"),
+    [
+        ("How <script> works", "How works"),
+        ("The <style> tag &amp; you", "The tag & you"),
+        ("From <b>style</b> to <script> and </script>", "From style to and"),
+    ],
+)
+def test_a_title_may_speak_of_scripts(tmp_path: Path, typed: str, title: str) -> None:
+    (post,) = of(tmp_path, entry(title=typed))
+    assert isinstance(post, Post)
+    assert post.title == title
+
+
 def test_a_broken_item_costs_only_itself(tmp_path: Path) -> None:
     items = of(
         tmp_path,

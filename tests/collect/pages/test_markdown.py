@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -78,6 +79,29 @@ def test_what_is_escaped_is_read_as_the_author_typed_it(text: str) -> None:
         assert (read.split("\n\n")[0].removeprefix("a\n").removeprefix("- "), read[-4:]) == (text, "Rest")
     if text.startswith("<"):
         assert prose(f"{escape_tags(text)}\n\nRest") == f"{text}\n\nRest"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See:\n\n```html\n<div class=x>\n</div>\n```",
+        "~~~\n<p>\n~~~",
+        "See:\n\n    <html>\n\n    </html>",
+        "- one\n\n  ```\n  <p>\n  ```",
+    ],
+)
+def test_code_in_plain_text_stays_as_the_author_typed_it(text: str) -> None:
+    assert escape_tags(text) == text
+    assert escape_tags(f"<!-- so\n\n{text}\n\n<pre>") == f"\\<!-- so\n\n{text}\n\n\\<pre>"
+
+
+def test_tags_in_plain_text_of_any_length_are_escaped_in_good_time() -> None:
+    started = time.perf_counter()
+    for line in ("<script>\n\n", "<b\n", "- <p>\n", "> <p>\n", "1. <p>\n\n", "    <p>\n\n", "```\n<p>\n"):
+        escape_tags(line * (200_000 // len(line)))
+    for line in (" ", "> ", "- ", "1. ", "<"):
+        escape_tags(f"<p>{line * (200_000 // len(line))}")
+    assert time.perf_counter() - started < 20
 
 
 CODE = "def f(a):\n    # it's `quoted` & <kept>\n\n\n    return a_b * 2  # 'x'\n\tTab"

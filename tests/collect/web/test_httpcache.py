@@ -39,6 +39,17 @@ def test_what_was_noted_is_remembered_for_its_time(tmp_path: Path) -> None:
         assert cache.moved_to(URL) is None
 
 
+def test_all_that_an_address_moved_to_is_forgotten_with_it(tmp_path: Path) -> None:
+    with HttpCache(tmp_path) as cache:
+        steps = [f"{URL}/{n}" for n in range(3)]
+        for here, there in zip(steps, [*steps[1:], steps[0]], strict=True):
+            cache.note(here, 301, there)
+        cache.note(f"{URL}/other", 301, URL)
+        cache.forget(steps[0])
+        assert [cache.moved_to(step) for step in steps] == [None] * 3
+        assert cache.moved_to(f"{URL}/other") == URL
+
+
 def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database" * 1000)
     with HttpCache(tmp_path) as cache:
