@@ -21,7 +21,7 @@ from llm_twin.errors import ConfigError
 # What reading YAML raises; the last two for a date that cannot be, and for brackets in brackets in brackets.
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 _HOST = re.compile(r"[\w.:%-]+")  # a name, or an address of IPv4 or IPv6
-_CREDENTIALS = re.compile(r"//[^'\"]*@")  # of a url
+_CREDENTIALS = re.compile(r"//.*@", re.DOTALL)  # of a url
 
 
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what all generators of random numbers take

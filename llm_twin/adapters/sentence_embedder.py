@@ -32,6 +32,7 @@ from llm_twin.adapters.embedder_weights import (
 from llm_twin.adapters.openmp import release_threads
 from llm_twin.adapters.side_by_side import side_by_side
 from llm_twin.contracts.ports import Progress, Silent, Vectors
+from llm_twin.errors import IntegrityError
 
 _BATCH = 64  # texts of one forward pass on an accelerator
 
@@ -148,9 +149,13 @@ class SentenceEmbedder:
 
 
 def load_reference(folder: Path, device: str | None = None) -> Any:
-    """The SentenceTransformer of a folder in fp32 and evaluation mode; silent, and no hub is asked."""
+    """The SentenceTransformer of a folder in fp32 and evaluation mode; silent, and no hub is asked.
+
+    Raises IntegrityError where the folder cannot be read as one.
+    """
     # The tokenizer's own threads and the model's would fight for the same cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -158,6 +163,11 @@ def load_reference(folder: Path, device: str | None = None) -> Any:
     logging.disable_progress_bar()
     try:
         return SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    except (OSError, ValueError, SafetensorError) as error:
+        raise IntegrityError(
+            f"{folder} cannot be read as an embedder ({' '.join(str(error).split())[:160]})",
+            "Restore or download it again, or correct features.embedder in twin.yaml",
+        ) from error
     finally:
         if bars:
             logging.enable_progress_bar()

@@ -70,7 +70,7 @@ def _lines(report: ForgetReport, tainted: bool) -> Iterator[str]:
     if report.runs:
         yield f"  runs       {report.runs} {would}deleted, checkpoints and all"
     if report.unreached:
-        yield f"  server     {report.unreached}; when it can be reached, forget the post again"
+        yield f"  server     {report.unreached}"
     for file in report.files:
         yield f"  files      {file} {would}deleted: it holds words of the post"
     for file in report.yours:

@@ -92,7 +92,8 @@ def _written() -> tuple[dict[str, int], list[tuple[re.Pattern[str], str]]]:
         (r"\b(\d{4})\.\s(\d{1,2})\.\s(\d{1,2})(?!\d)", "ymd"),
         (r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?!\d)", "dmy"),
         (r"\b(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]", "ymd"),
-        # Hungarian's; within a sentence of another language the day counts what follows it.
+        # Hungarian's; in a sentence of another language, which has no such dots, the day counts what follows.
+        (rf"\b(\d{{4}})\.\s+{month}\s+(\d{{1,2}})\.(?!\w)", "ymd"),
         (rf"\A\s*(\d{{4}})\.?\s+{month}\s+(\d{{1,2}})\.?\s*\Z", "ymd"),
     )
     by_name = {_folded(name): number for name, number in names.items()}

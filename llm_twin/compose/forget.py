@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from llm_twin.feature.traces import Traces
 
 REASON = "a post was forgotten"
+_AGAIN = "when it can be reached, forget the post again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +218,20 @@ def _clear_server(space: Twinspace) -> str:
     from llm_twin.feature import gc
 
     store = space.config.store
-    if store.kind == "qdrant" or not (store.prefix or space.workspace.identity_file.is_file()):
+    if store.kind == "qdrant":
         return ""
-    if store.prefix:  # another workspace may have been given the same
-        return (
-            f"collections that begin with {store.prefix} (store.prefix) were left alone: see which are yours"
-        )
+    if store.prefix and store.url:  # another workspace may have been given the same prefix
+        return f"collections {store.prefix}-F... at {store.url} stay: delete those that are this workspace's"
+    if store.prefix or not space.workspace.identity_file.is_file():
+        return ""
     if store.url is None:
-        return "store.url does not name the Qdrant server on which the vectors lay before"
+        return f"store.url does not name the Qdrant server on which the vectors lay before; {_AGAIN}"
     there = store.model_copy(update={"kind": "qdrant"})
     server = replace(space, config=space.config.model_copy(update={"store": there}))
     try:
         gc.remove(space.workspace, vector_store(server), [], REASON)
     except (StoreError, MissingDependency) as error:
-        return error.what
+        return f"{error.what}; {_AGAIN}"
     return ""
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from llm_twin.compose.embedding import embedder
 from llm_twin.compose.fit import check_base, check_fit
-from llm_twin.compose.parts import base_model, engine, reranker, vector_store
+from llm_twin.compose.parts import base_model, by_llama_cpp, engine, reranker, vector_store
 from llm_twin.compose.space import Twinspace
 from llm_twin.compose.taint import refuse_tainted
 from llm_twin.config import Config
 from llm_twin.contracts.ports import ChatTokenizer, Engine, Progress, Silent, VectorIndex
-from llm_twin.contracts.versions import BASE, FeatureVersion
-from llm_twin.errors import TwinError
+from llm_twin.contracts.versions import ADAPTER_GGUF, BASE, FeatureVersion
+from llm_twin.errors import EngineError, TwinError
 
 if TYPE_CHECKING:
     from llm_twin.inference.retrieve import Retriever
@@ -72,12 +72,17 @@ def open_session(
         model = space.registry.get(name)
         check_fit(model, features)
         check_base(model, base)
+        if by_llama_cpp(space, base) and not (model.folder / ADAPTER_GGUF).is_file():
+            raise EngineError(
+                f"{name} has no {ADAPTER_GGUF}, which llama.cpp needs",
+                "Set generation.engine to transformers, or train again",
+            )
         return model.folder
 
     adapters = {name: folder(name) for name in models if name != BASE}
     for name in beside:
         if name != BASE:
-            with suppress(TwinError):  # gone, tainted, damaged or of another base by now
+            with suppress(TwinError):  # gone, tainted, damaged, or not for this base or engine by now
                 adapters[name] = folder(name)
     tokenizer = HFChatTokenizer(base.folder)
     index, retriever = open_retriever(space, features, progress)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 from llm_twin.adapters.sentence_embedder import SentenceEmbedder
 from llm_twin.adapters.weights import packaged_embedder
 from llm_twin.contracts.ports import Silent
-from llm_twin.errors import MissingDependency
+from llm_twin.errors import IntegrityError, MissingDependency
 
 TEXTS = [
     "The river rose eleven centimetres in the night.",
@@ -63,6 +64,14 @@ def test_an_interruption_stops_the_threads_and_gives_the_cores_back(embedder: Se
 def test_agrees_with_the_library_in_one_batch(embedder: SentenceEmbedder) -> None:
     expected = embedder._model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
     np.testing.assert_allclose(embedder.embed(TEXTS), expected, atol=1e-5)
+
+
+def test_damaged_weights_are_an_error_for_people(tmp_path: Path) -> None:
+    shutil.copytree(packaged_embedder(), tmp_path / "mine")
+    weights = tmp_path / "mine" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(IntegrityError, match=r"cannot be read as an embedder .*features\.embedder"):
+        SentenceEmbedder(tmp_path / "mine", "mine").embed(["The river rose."])
 
 
 def test_one_advance_a_text(embedder: SentenceEmbedder) -> None:

@@ -27,6 +27,10 @@ from llm_twin.collect import dates
         ("2022/06/05", "2022-06-05"),
         ("2021. 3. 4. 오후 2:10", "2021-03-04"),
         ("2021. március 3.", "2021-03-03"),
+        ("2021 március 3", "2021-03-03"),
+        ("2020. május 3., vasárnap", "2020-05-03"),
+        ("2020. május 3. 14:05", "2020-05-03"),
+        ("Közzétéve: 2020. máj. 3.", "2020-05-03"),
     ],
 )
 def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> None:
@@ -45,6 +49,7 @@ def test_a_date_is_read_in_the_words_of_many_languages(text: str, day: str) -> N
         "since 2020. 10.5 million",
         "How we in 2019 set 12 records",
         "In 2020 mai 3 Leute",
+        "In 2020. mai 3.5 Liter",
         "18 April",
         "April 18, 3020",
     ],

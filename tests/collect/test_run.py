@@ -296,7 +296,8 @@ def stub(target: str) -> str:
     return f"<link rel='canonical' href='{target}'><meta http-equiv='refresh' content='0; url={target}'>"
 
 
-def test_a_post_that_left_a_stub_keeps_its_history(site, library: Library, local: Collect) -> None:
+@pytest.mark.parametrize("more", ["", "<link rel='next' href='/posts/bees/'><nav><a href='/'>Home</a></nav>"])
+def test_a_post_that_left_a_stub_keeps_its_history(site, library: Library, local: Collect, more: str) -> None:
     build(site)
     with library:
         run([site.base], local, library, Silent())
@@ -304,7 +305,7 @@ def test_a_post_that_left_a_stub_keeps_its_history(site, library: Library, local
         page = site.pages["/posts/tea/"]
         page.body = page.body.replace("twice. There is tea here", "thrice. There is tea")
         site.pages["/essays/on-tea/"] = page
-        site.html("/posts/tea/", "", stub("/essays/on-tea/"))
+        site.html("/posts/tea/", "", stub("/essays/on-tea/") + more)
         for number in range(3):
             report = run([site.base], local, library, Silent())
             assert (report.posts_new, report.posts_changed, report.posts_removed) == (0, number == 0, 0)

@@ -507,11 +507,21 @@ def test_what_lay_on_a_server_before_the_vectors_came_back_goes_too(
         assert len(server.get_collections().collections) == 1
     again = compose.open_workspace(root)
     report = compose.forget(again, post.id)
-    assert report.unreached == "store.url does not name the Qdrant server on which the vectors lay before"
+    assert report.unreached.startswith("store.url does not name the Qdrant server on which the vectors lay")
     assert len(server.get_collections().collections) == 1
     report = compose.forget(compose.open_workspace(root, SERVER[:1]), post.id)
     assert (report.posts, report.unreached) == ({}, "")
     assert not server.get_collections().collections
+
+
+def test_collections_of_a_prefix_that_may_be_another_s_are_named_and_stay(
+    space: Twinspace, post: Post, server: QdrantClient
+) -> None:
+    server.create_collection(f"blog-F0007-{'a' * 12}", vectors_config={})
+    named = compose.open_workspace(space.workspace.root, [SERVER[0], "store.prefix=blog"])
+    report = compose.forget(named, post.id)
+    assert report.unreached.startswith("collections blog-F... at http://localhost:6333 stay")
+    assert len(server.get_collections().collections) == 1
 
 
 def test_a_server_that_is_gone_is_named_and_hinders_nothing(space: Twinspace, post: Post) -> None:

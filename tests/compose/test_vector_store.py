@@ -82,6 +82,7 @@ def test_a_server_needs_an_address() -> None:
         "http://ada:key@host:6333",
         "http://ada:pa/key@host:6333",
         "http://ada:my key@host:6333",
+        "http://ada:my'key@host:6333",
         "http://@host:6333",
         "http://host?key=1",
     ],

@@ -3,8 +3,9 @@
 Its author is whose name is asked for, from whatever addresses, else who sent most of the letters that say
 that they went to a list (RFC 2369, RFC 2919). Only their letters count, and of those only what went to all:
 an answer, or a message without a list's header where others have one, is private. So is a letter to a list
-that its readers can write to, where a name is asked for: in a whole mailbox that may be a family's. Where no
-message has such a header, only letters to several receivers are taken, of which none was shown to the others.
+that its readers can write to, such as a family's, where a name is asked for or the mailbox has a newsletter.
+Where no message has such a header, only letters to several receivers are taken, of which none was shown to
+the others.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def read(archive: Archive, author: str | None = None) -> Export | None:
     named = (_named(author, senders) for senders in (newsletters, everyone) if author)
     chosen = next(filter(None, named), [])
     own = chosen or list(newsletters or listed or everyone)[:1]
-    is_public: IsPublic = _is_newsletter if author else _is_bulk
+    is_public: IsPublic = _is_newsletter if author or newsletters else _is_bulk
     if not listed:
         is_public = partial(_hides_receivers, own=frozenset(own))
     source = f"mailbox:{own[0] if own else archive.label}"

@@ -32,8 +32,12 @@ _HEADER = re.compile(
     r"\A((?:[A-Za-z][\w-]*:(?:[ \t].*)?\r?\n(?:(?:[ \t]|-[ ]).*\r?\n)*)++)(?:(-{3,})[ \t]*)?(?:\r?\n|\Z)"
 )
 _FIELD = re.compile(r"^([A-Za-z][\w-]*):(.*(?:\n[ \t].*)*)", re.MULTILINE)
-# A header has a title, and a date or one of these; other texts begin with "Note:", with a mail's or a book's.
-_OF_POSTS = frozenset({"slug", "category", "categories", "tags", "status"})
+# A header without a rule has two of a title, a date and one of these; other texts begin with "Note:", with a
+# mail's head or with a book's, which may say "Published: 1937".
+_OF_POSTS = frozenset(
+    str.split("slug category categories tag tags summary status draft private publish publishdate visibility")
+)
+_OF_MAILS = frozenset({"from", "subject"})
 # Of engines whose Markdown needs no front matter.
 _CONFIGURATIONS = frozenset(
     str.split(
@@ -232,10 +236,23 @@ def _header(text: str) -> tuple[Any, str] | None:
     if not found:
         return None
     fields = {name.lower(): " ".join(value.split()) for name, value in _FIELD.findall(found[1])}
-    if "title" not in fields or (_OF_POSTS.isdisjoint(fields) and not _day(fields.get("date"))):
+    if not _is_of_post(fields, ruled=bool(found[2])):
         return None
     ruled = found[2] and len(found[1]) <= _MAX_FRONT
     return (ruled and _loaded(found[1])) or fields, text[found.end() :]
+
+
+def _is_of_post(fields: dict[str, str], ruled: bool) -> bool:
+    """Whether names and values are a post's; those that withhold it always are."""
+    if _unpublished(fields, _said(fields)):
+        return True
+    titled = "title" in fields
+    if not titled and not _OF_MAILS.isdisjoint(fields):
+        return False
+    if ruled:
+        return titled or "date" in fields
+    dated = bool(re.search(r"\d", fields.get("date", "")))  # whether or not it is a date that is known
+    return titled + dated + (not _OF_POSTS.isdisjoint(fields)) > 1
 
 
 def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, str]:
@@ -252,11 +269,15 @@ def _title(front: dict[str, Any], body: str, path: PurePosixPath) -> tuple[str, 
 
 
 def _published(front: dict[str, Any], path: PurePosixPath) -> str | None:
-    for key in ("date", "published_at", "pubdate", "publishdate", "created"):
-        if found := _day(front.get(key)):
-            return found
+    if said := _said(front):
+        return said
     named = _NAMED.match(path.stem) or (_NAMED.match(path.parts[-2]) if len(path.parts) > 1 else None)
     return dates.iso(f"{named[1]}-{named[2]:0>2}-{named[3]:0>2}") if named else None
+
+
+def _said(front: dict[str, Any]) -> str | None:
+    days = (_day(front.get(key)) for key in ("date", "published_at", "pubdate", "publishdate", "created"))
+    return next(filter(None, days), None)
 
 
 def _day(value: Any) -> str | None:

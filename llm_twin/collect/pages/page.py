@@ -16,7 +16,8 @@ from llm_twin.collect.pages.charset import decode as decode  # decoding is how r
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-_REFRESH_TO = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]+)", re.IGNORECASE)
+_REFRESH_TO = re.compile(r"^\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*url\s*=\s*[\"']?([^\"'\s]*)", re.IGNORECASE)
+_SOON = 10  # seconds; a page that sends its reader on later is one to read
 MAX_DEPTH = 128  # levels; browsers stop at 512, and Python at 1000 frames, a walk's and its caller's
 _PARSER_DEPTH = 2048  # libxml2's bound
 _MOST_TAGS = 200_000  # of a page; a long post has thousands, and each costs microseconds in every pass
@@ -49,7 +50,7 @@ class Meta:
         kinds: lower-case types of JSON-LD, microdata, og:type ("article") and microformats ("h-entry").
         published_at: from data meant for machines (JSON-LD, meta elements), ISO 8601.
         canonical: the address that the page calls its own, if any.
-        refresh: the page only sends its reader on to another.
+        refresh: where the page only sends its reader on to; its own address where that is none of the web.
         unlisted: the page asks not to be indexed.
     """
 
@@ -59,7 +60,7 @@ class Meta:
     author: str | None
     tags: tuple[str, ...]
     canonical: str | None
-    refresh: bool
+    refresh: str | None
     unlisted: bool
 
 
@@ -156,7 +157,7 @@ def links(root: HtmlElement, url: str) -> list[str]:
     base = base_of(root, url)
     found = [a.get("href") for a in root.iter("a", "area") if _may_follow(a)]
     found += [link.get("href") for link in root.iter("link") if _rel(link) in ("canonical", "next", "prev")]
-    found += [m[1] for meta in root.iter("meta") if (m := _REFRESH_TO.search(meta.get("content") or ""))]
+    found += [m[2] for meta in root.iter("meta") if (m := _REFRESH_TO.search(meta.get("content") or ""))]
     return list(dict.fromkeys(link for f in found if f and (link := urls.clean(f, base))))
 
 
@@ -198,6 +199,7 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
     first = articles[0] if articles else {}
     published = [first.get("datePublished"), *(tags.get(k) for k in _DATE_KEYS)]
     canonical = next((link.get("href") for link in root.iter("link") if _rel(link) == "canonical"), None)
+    base = base_of(root, url)
     return Meta(
         title=_squeeze(first.get("headline") or tags.get("og:title") or root.findtext(".//title") or ""),
         kinds=frozenset(kinds),
@@ -206,8 +208,8 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
         tags=tuple(
             m.get("content") for m in root.iter("meta") if _key(m) == "article:tag" and m.get("content")
         ),
-        canonical=urls.clean(canonical, base_of(root, url)) if canonical else None,
-        refresh=_sends_on(tags.get("refresh", "")),
+        canonical=urls.clean(canonical, base) if canonical else None,
+        refresh=_sends_on(tags.get("refresh", ""), base, url),
         unlisted="noindex" in tags.get("robots", "").lower(),
     )
 
@@ -246,9 +248,9 @@ def _key(meta: HtmlElement) -> str:
     ).lower()
 
 
-def _sends_on(refresh: str) -> bool:
-    found = re.match(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*url\s*=", refresh, re.IGNORECASE)
-    return bool(found) and int(found[1]) <= 10 if found else False
+def _sends_on(refresh: str, base: str, url: str) -> str | None:
+    found = _REFRESH_TO.search(refresh)
+    return (urls.clean(found[2], base) or url) if found and int(found[1]) <= _SOON else None
 
 
 def _linked_data(root: HtmlElement) -> Iterator[dict[str, Any]]:

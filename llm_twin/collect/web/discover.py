@@ -235,14 +235,13 @@ class Crawl:
             self.refusals.append(Rejected(fetched.url, str(error)))
             return None
         self._read.add(urls.canonical(fetched.url))
-        links = page.links(root, fetched.url)
         if urls.canonical(fetched.url) in self._known:
-            self._see_through(fetched.url, page.read_meta(root, fetched.url), links)
+            self._see_through(fetched.url, page.read_meta(root, fetched.url))
         self._looked += 1
         if self._looked <= _API_PAGES and (api := apis.find(root, fetched.url)):
             self._looked = _API_PAGES
             self._ask_api(api)
-        leads_on = self._follow(links, fetched.url, depth)
+        leads_on = self._follow(page.links(root, fetched.url), fetched.url, depth)
         self._traps.read(fetched.url, root, leads_on)
         return fetched.url
 
@@ -265,12 +264,12 @@ class Crawl:
                 self._add([link], further)
         return leads_on
 
-    def _see_through(self, url: str, meta: page.Meta, links: Iterable[str]) -> None:
-        """Note where a known page is but a stub: it sends its reader on and names no other address."""
-        identity, target = urls.canonical(url), urls.canonical(meta.canonical or url)
-        if not meta.refresh or not urls.same_site(target, url):
+    def _see_through(self, url: str, meta: page.Meta) -> None:
+        """Note where a known page is but a stub: it sends its reader on to what it calls its own address."""
+        if not meta.refresh or not meta.canonical or not urls.same_site(meta.canonical, url):
             return
-        if {urls.canonical(link) for link in links} - {identity} == {target}:
+        identity, target = urls.canonical(url), urls.canonical(meta.canonical)
+        if identity != target == urls.canonical(meta.refresh):
             self.moved[identity] = Move(url, target, for_good=True)
 
     def _new(self, fetched: Fetched) -> bool:

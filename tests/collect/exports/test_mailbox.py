@@ -162,6 +162,21 @@ def test_letters_of_the_author_who_is_named_to_a_group_are_private(tmp_path: Pat
         assert (reasons(items)[-1], export.note) == ("private message", "")
 
 
+@pytest.mark.parametrize("author", [None, "Ann Author"])
+def test_letters_to_a_group_are_private_beside_a_newsletter_of_their_author_s(
+    tmp_path: Path, author: str | None
+) -> None:
+    group = letter(2, List_Post="<mailto:family@groups.example>")
+    _, items = read(mbox(tmp_path / "all.mbox", letter(1), group), author)
+    assert reasons(items) == ["Letter 1", "private message"]
+
+
+def test_a_mailbox_of_one_open_list_is_taken(tmp_path: Path) -> None:
+    """Where nothing else says what is public: an author may keep their own letters to a discussion list."""
+    path = mbox(tmp_path / "all.mbox", letter(1, List_Post="<mailto:talk@lists.example>"))
+    assert reasons(read(path)[1]) == ["Letter 1"]
+
+
 def test_who_sent_to_groups_only_is_neither_taken_before_a_newsletter_nor_told_of(tmp_path: Path) -> None:
     group = {"sender": "Bob <bob@home.example>", "List_Post": "<mailto:family@groups.example>"}
     export, items = read(mbox(tmp_path / "all.mbox", letter(1, **group), letter(2, **group), letter(3)))

@@ -427,7 +427,11 @@ def test_headers_without_a_rule_before_them_are_front_matter(tmp_path: Path) -> 
         "Date: the fruit, not the day.\n\nText.",
         "Title: what a word\nDate: what another\n\nText.",
         "Title: The Hobbit\nAuthor: J. R. R. Tolkien\nRating: 5/5\n\nI liked it.",
+        "Title: The Hobbit\nAuthor: J. R. R. Tolkien\nPublished: 1937\n\nI liked it.",
         "From: Bram\nSubject: the hat\nDate: Mon, 4 May 2020 10:00:00 +0000\n\nKeeper.",
+        "From: Bram\nDate: Mon, 4 May 2020 10:00:00 +0000\nStatus: RO\n\nKeeper.",
+        "Private: keep out.\n\nText.",
+        "Status: all is well.\n\nText.",
     ],
 )
 def test_a_text_that_begins_as_a_header_stays_as_it_is(tmp_path: Path, text: str) -> None:
@@ -453,6 +457,41 @@ def test_a_header_may_have_names_of_its_author_s_own(tmp_path: Path) -> None:
     assert (post.title, post.markdown, draft.reason) == ("Rain", "Text.", "draft")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Title: My tea\nAuthor: Ann\nSummary: Of tea.\n",  # Pelican takes the date from the name of the file
+        "Title: My tea\nTag: tea\n",
+        "Title: My tea\nDate: 12/03/2010\n",
+        "Title: My tea\nDate: 3.5.20\n",
+        "Title: My tea\nDate: 1975-05-01\n",
+        "Title: My tea\nDraft: false\n",
+        "Title: My tea\nCover: tea.png\n---\n",
+    ],
+)
+def test_a_header_of_a_title_and_little_else_is_one(tmp_path: Path, header: str) -> None:
+    (tmp_path / "2010-12-03_tea.md").write_text(f"{header}\nText.")
+    (post,) = read(tmp_path)
+    assert isinstance(post, Post)
+    assert (post.title, post.markdown) == ("My tea", "Text.")
+
+
+@pytest.mark.parametrize("header", ["Date: 2020-01-01\n", "Date: one day\n", "From: Ann\nSubject: Tea\n", ""])
+@pytest.mark.parametrize("said", ["Draft: true", "Status: draft", "Private: true", "Publishdate: 2099-01-01"])
+@pytest.mark.parametrize("end", ["\n", "---\n"])
+def test_what_is_withheld_needs_no_title(tmp_path: Path, header: str, said: str, end: str) -> None:
+    (tmp_path / "tea.md").write_text(f"{header}{said}\n{end}Text.")
+    (found,) = read(tmp_path)
+    assert isinstance(found, Rejected)
+
+
+def test_the_head_of_a_mail_is_no_header_though_a_rule_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "tea.md").write_text("From: Bram\nDate: Mon, 4 May 2020 10:00:00 +0000\n---\nKeeper.")
+    (post,) = read(tmp_path)
+    assert isinstance(post, Post)
+    assert "Bram" in post.markdown
+
+
 def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
     for n, line in enumerate(("a: b\n", "a: b\n c\n", "a:\n- b\n", "a: \r")):
         (tmp_path / f"{n}.md").write_text("title: x\ntags: y\n" + line * 100_000)
@@ -469,6 +508,7 @@ def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
         ("published: 'False'", "draft"),
         ("status: Draft", "draft"),
         ("status: pending", "draft"),
+        ("private: true", "private"),
         ("status: private", "private"),
         ("Status: hidden", "private"),
         ("visibility: Private", "private"),
@@ -476,11 +516,14 @@ def test_a_header_of_any_length_is_read_in_good_time(tmp_path: Path) -> None:
         ("status: scheduled", "scheduled"),
         ("date: 2099-01-01", "scheduled"),
         ("publishDate: 2099-01-01T10:00:00Z", "scheduled"),
+        ("pubdate: 2099-01-01", "scheduled"),
         ("date: 2020-01-01\nstatus: published", None),
         ("visibility: public\npublish: true\ndraft: false", None),
     ],
 )
-@pytest.mark.parametrize("form", ["---\ntitle: Tea\n{}\n---\nText.", "Title: Tea\nTags: tea\n{}\n\nText."])
+@pytest.mark.parametrize(
+    "form", ["---\ntitle: Tea\n{}\n---\nText.", "Title: Tea\n{}\n\nText.", "Title: Tea\n{}\n---\nText."]
+)
 def test_what_is_withheld_or_scheduled_stays_out(
     tmp_path: Path, form: str, said: str, reason: str | None
 ) -> None:

@@ -49,8 +49,15 @@ def test_broken_json_ld_is_passed_over() -> None:
 
 
 def test_stubs_unlisted_pages_and_canonical_addresses_are_seen() -> None:
-    assert meta('<meta http-equiv="refresh" content="0; url=/new">').refresh
+    sent = {
+        "0; url=/new": "https://a.org/new",
+        "0.5;URL='/new'": "https://a.org/new",
+        "1; url=mailto:a@b.c": URL,
+    }
+    for content, target in sent.items():
+        assert meta(f'<meta http-equiv="refresh" content="{content}">').refresh == target
     assert not meta('<meta http-equiv="refresh" content="600">').refresh
+    assert not meta(f'<meta http-equiv="refresh" content="{"9" * 5000}; url=/new">').refresh
     assert meta('<meta name="robots" content="noindex, follow">').unlisted
     assert meta('<link rel="canonical" href="/q/#x">').canonical == "https://a.org/q/"
 
