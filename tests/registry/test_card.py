@@ -27,7 +27,7 @@ def test_any_other_base_is_named_as_the_configuration_names_it() -> None:
     assert f"Base: Qwen/Qwen3-0.6B, sha256 {'b' * 64}.\n" in card
 
 
-@pytest.mark.parametrize("name", ["/home/ada/models/qwen3", "~/models/qwen3", "models/qwen3", "../qwen3"])
+@pytest.mark.parametrize("name", ["/srv/models/qwen3", "~/models/qwen3", "models/qwen3", "../qwen3"])
 def test_a_base_in_a_folder_is_named_by_that_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
