@@ -15,11 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from llm_twin.adapters.bm25 import Words
-from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, Conditions, conditions, payload
+from llm_twin.adapters.payload import CHUNK, KEYWORDS, LAYOUT, PUBLISHED, Conditions, conditions, of_post
 from llm_twin.adapters.ranking import (
     CANDIDATES,
     DENSE,
@@ -213,17 +214,16 @@ def _fill(
     texts = [chunk.indexed_text for chunk in chunks]
     words = Words(texts)
     for first in range(0, len(chunks), _UPSERT):
-        last = min(first + _UPSERT, len(chunks))
+        rows = range(first, min(first + _UPSERT, len(chunks)))
         points = [
-            edge.Point(
-                row,
-                {DENSE: vector, SPARSE: words.document(texts[row])},
-                payload(chunks[row], posts[chunks[row].post_id]),
-            )
-            for row, vector in enumerate(vectors[first:last].tolist(), start=first)
+            edge.Point(row, {DENSE: vector, SPARSE: words.document(texts[row])}, {CHUNK: chunks[row].id})
+            for row, vector in zip(rows, vectors[rows.start : rows.stop].tolist(), strict=True)
         ]
         shard.update(edge.UpdateOperation.upsert_points(points))
-        progress.advance(last - first)
+        # What a post's chunks share is handed over once: with each point it took a sixth of the time.
+        for post_id, of_one in groupby(rows, key=lambda row: chunks[row].post_id):
+            shard.update(edge.UpdateOperation.set_payload(list(of_one), of_post(posts[post_id])))
+        progress.advance(len(rows))
     progress.start("graph")
     shard.optimize()
     shard.flush()  # without a write-ahead log, nothing is on disk before this returns

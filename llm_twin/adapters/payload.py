@@ -20,12 +20,16 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def payload(chunk: Chunk, post: Post) -> dict[str, Any]:
-    """The fields of a point. What is not known of the post is left out, and so meets no filter.
+    """The fields of a point."""
+    return {CHUNK: chunk.id} | of_post(post)
+
+
+def of_post(post: Post) -> dict[str, Any]:
+    """Those that all chunks of a post share. What is not known of it is left out, and so meets no filter.
 
     A date that cannot be read (WordPress writes "0000-00-00") is not known.
     """
     fields = {
-        CHUNK: chunk.id,
         "post_id": post.id,
         "source": urlsplit(post.url).hostname,
         "kind": post.kind,

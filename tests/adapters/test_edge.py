@@ -181,3 +181,10 @@ def test_the_graph_finds_what_brute_force_finds(tmp_path: Path, quantise_above: 
 def test_few_vectors_are_not_quantised(tmp_path: Path) -> None:
     built(EdgeStore(tmp_path, quantise_above=2700), MANY[:100], LONG[:100])
     assert not list(tmp_path.rglob("quantized*"))
+
+
+def test_a_post_across_two_updates_is_found_whole(tmp_path: Path) -> None:
+    """Point 512 begins the second update, and is the third chunk of p51."""
+    index = built(EdgeStore(tmp_path), MANY[:520], LONG[:520])
+    found = index.dense(LONG[0], 20, Filter(posts=frozenset({"p51"})))
+    assert sorted(ids(found)) == [f"p51:{n}" for n in range(10)]
