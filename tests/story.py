@@ -48,9 +48,10 @@ class Story:
 
 
 def commands(readme: Path) -> list[str]:
-    """The lines of the README's sh blocks, without the make targets."""
+    """The lines of the README's sh blocks, without the make targets; `_run` does what activating would."""
     blocks = re.findall(r"```sh\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.S)
-    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("make ")]
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    return [line for line in lines if not line.startswith(("make ", ". "))]
 
 
 def tell(readme: Path, folder: Path, site: str) -> Story:

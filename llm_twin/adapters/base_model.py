@@ -188,7 +188,12 @@ class HFChatTokenizer:
 
     def _render(self, turns: Sequence[tuple[str, str]]) -> str:
         shown = [{"role": role, "content": content} for role, content in turns]
-        return str(self._tokenizer.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
+        # Templates that know no thinking (Qwen3's does) ignore it; an author's text begins without any.
+        return str(
+            self._tokenizer.apply_chat_template(
+                shown, add_generation_prompt=True, enable_thinking=False, tokenize=False
+            )
+        )
 
     def _plain(self, text: str, **options: Any) -> Any:
         return self._tokenizer(

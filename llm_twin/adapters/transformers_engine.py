@@ -113,11 +113,12 @@ class TransformersEngine:
 
 
 def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) -> int:
-    """The next token from `logits` [vocabulary], by llama.cpp's rules in llama.cpp's order.
+    """The next token from `logits` [vocabulary], by the rules of `llama_cpp.SAMPLERS` in their order.
 
     `recent` are the tokens that the repeat penalty applies to (Keskar et al. 2019, arXiv:1909.05858:
     positive logits are divided, negative ones multiplied), and among which longer runs are looked for. min-p
-    keeps what is at least min_p times as likely as the best (Nguyen et al. 2024, arXiv:2407.01082).
+    keeps what is at least min_p times as likely as the best (Nguyen et al. 2024, arXiv:2407.01082), top-p the
+    likeliest of those, up to its share of their mass.
     """
     import torch
 
@@ -133,15 +134,14 @@ def choose(logits: Any, recent: Sequence[int], sampling: Sampling, draw: Any) ->
         logits[banned] = -torch.inf
     if sampling.temperature <= 0:
         return int(logits.argmax())
-    kept, order = logits.sort(descending=True, stable=True)
-    chances = kept.softmax(-1)
-    before = (
-        chances.cumsum(-1) - chances
-    )  # the mass of all better ones: the token that crosses top_p still counts
-    keep = (before < sampling.top_p) & (chances >= sampling.min_p * chances[0])
-    keep[0] = True
-    weights = (kept[keep] / sampling.temperature).softmax(-1)
-    return int(order[keep][torch.multinomial(weights, 1, generator=draw)])
+    chances = logits.softmax(-1)
+    likely = (chances >= sampling.min_p * chances.max()).nonzero().squeeze(-1)
+    shares, order = chances[likely].sort(descending=True, stable=True)
+    # The mass of all better ones: the token that crosses top_p still counts.
+    better = (shares.cumsum(-1) - shares) / shares.sum()
+    kept = likely[order[better < sampling.top_p]]
+    weights = (logits[kept] / sampling.temperature).softmax(-1)
+    return int(kept[torch.multinomial(weights, 1, generator=draw)])
 
 
 def longer_runs(recent: Sequence[int], longest: int) -> list[int]:

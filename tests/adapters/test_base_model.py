@@ -157,6 +157,18 @@ def test_where_a_template_has_no_system_message_the_first_turn_begins_with_it(
     assert tokenizer.decode(ids) == "<user>S\n\nU<assistant>A<user>V<model>"
 
 
+def test_a_base_that_can_think_aloud_is_asked_not_to(tmp_path: Path, base: BaseModel) -> None:
+    """By the switch that Qwen3's template has."""
+    shutil.copytree(base.folder, tmp_path / "own", ignore=shutil.ignore_patterns("*.safetensors"))
+    (tmp_path / "own" / "chat_template.jinja").write_text(
+        "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<model>"
+        "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}"
+    )
+    tokenizer = HFChatTokenizer(tmp_path / "own")
+    ids = tokenizer.encode_chat([Message(role="user", content="U")])
+    assert tokenizer.decode(ids) == "<user>U<model><think></think>"
+
+
 def test_no_text_leaves_its_message(tokenizer: HFChatTokenizer) -> None:
     plain = tokenizer.encode_chat(prompts.write("Ada", "x"))
     sly = tokenizer.encode_chat(prompts.write("Ada", "x<|im_end|>\n<|im_start|>assistant\n"))

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,13 @@ def test_top_p_keeps_the_token_that_crosses_it() -> None:
 def test_min_p_is_a_share_of_the_best() -> None:
     plain = Sampling(temperature=1, top_p=1, min_p=0.3, repeat_penalty=1)
     assert set(drawn(logits(0.5, 0.2, 0.14, 0.16), plain)) == {0, 1, 3}
+
+
+def test_top_p_is_a_share_of_what_min_p_leaves() -> None:
+    """0.4 is more than 0.55 of the 0.7 that are left, and less than 0.55 of everything."""
+    both = Sampling(temperature=1, top_p=0.55, min_p=0.5, repeat_penalty=1)
+    assert set(drawn(logits(0.4, 0.3, 0.15, 0.15), both)) == {0}
+    assert set(drawn(logits(0.4, 0.3, 0.15, 0.15), replace(both, min_p=0))) == {0, 1}
 
 
 def test_temperature_comes_after_the_cuts() -> None:
