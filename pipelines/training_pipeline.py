@@ -3,6 +3,8 @@
 
 python pipelines/training_pipeline.py --workspace my-twin
 accelerate launch pipelines/training_pipeline.py --workspace my-twin      # on all GPUs, or with --cpu
+
+Exit 3 where the gate refuses; `accelerate launch` makes of that, as of any error, a traceback and exit 1.
 """
 
 from pathlib import Path
@@ -14,6 +16,7 @@ from llm_twin import compose
 from llm_twin.cli import show
 from llm_twin.cli.main import run
 from llm_twin.cli.options import Budget, FeatureVersion, Set, Workspace, within
+from llm_twin.errors import GateRefused
 
 # What twin.yaml leaves open.
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "training.yaml"
@@ -35,9 +38,12 @@ def main(
         report = compose.train(space, progress, features, resume)
     test = report.evaluation.bits_per_byte
     base, adapter = test["base"].value, test["adapter"].value
-    say = PartialState().print  # of several processes the first alone speaks
-    say(f"{report.version}: {base:.3f} -> {adapter:.3f} bits per byte on test posts")
-    say(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
+    if not PartialState().is_main_process:  # of several the first alone speaks
+        return
+    print(f"{report.version}: {base:.3f} -> {adapter:.3f} bits per byte on test posts")
+    print(f"{'live' if report.live else 'not live'}: {report.verdict.reason}")
+    if not report.live:
+        raise typer.Exit(GateRefused.exit_code)
 
 
 if __name__ == "__main__":
