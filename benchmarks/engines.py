@@ -3,7 +3,8 @@
 Every blog is built from the same texts, served on loopback, and collected from its front page alone. `f1`
 is the mean token F1 of the posts that were found, `paragraphs` the share of their blocks that came through
 whole. `without_feed` is the same blog with its feeds away: nothing then shows what the author's text is.
-Peers read single pages and are told which of them are posts.
+Peers read single pages and are told which of them are posts. `ratios` count every post: one that the
+collector did not find, or whose page a peer cannot read, has an F1 of 0.
 
 --quick leaves out the real engines, which have to be installed: blogs of templates (blogs/handmade) and of
 themes drawn at random (blogs/themes) need nothing. `--seeds 101 102` draws themes that nobody has seen yet.
@@ -64,7 +65,8 @@ def measure(options: argparse.Namespace) -> Measured:
             for peer, value in found.items():
                 peers.setdefault(peer, {})[name] = value
             print(f"{name}: {summary(figures[name])}", file=sys.stderr, flush=True)
-    return Measured({"mean": overall(figures), **figures}, peers, ratios(figures, peers))
+    mean = overall(figures)
+    return Measured({"mean": mean, **figures}, peers, ratios(mean["f1_of_all"], peers))
 
 
 def blogs(options: argparse.Namespace, out: Path) -> Iterator[tuple[str, Path, Mapping[str, Text]]]:
@@ -149,10 +151,9 @@ def overall(figures: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def ratios(figures: Mapping[str, Any], peers: Mapping[str, Any]) -> dict[str, float]:
-    """Errors (1 - F1) of every peer over the collector's, over all blogs: above 1 the collector errs less."""
-    own = 1 - score.mean([f.get("f1", 0.0) for f in figures.values()])
-    found = {}
+def ratios(own_f1: float, peers: Mapping[str, Any]) -> dict[str, float]:
+    """Errors (1 - F1) of every peer over the collector's, of all posts: above 1 the collector errs less."""
+    own, found = 1 - own_f1, {}
     for name, each in peers.items():
         values = [v["f1"] for v in each.values() if isinstance(v, dict)]
         if values and own > 0:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from blogs.texts import DATA
 from machine import Measured, run
-from truth import DATA
 
 from llm_twin import sample
 from llm_twin.adapters.edge import EdgeStore

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -230,7 +231,8 @@ def limit(workspace: str, precision: str, rate: float) -> dict[str, Any]:
 
 def peak_mb() -> float:
     """The most memory that this process ever held."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 if __name__ == "__main__":

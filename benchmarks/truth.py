@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections import Counter
@@ -14,12 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from blogs.score import plain
+from blogs.texts import DATA
 
 from llm_twin import sample
 from llm_twin.sample.serve import serving
 from llm_twin.sample.site import render
 
-DATA = Path(os.environ.get("LLM_TWIN_TEST_DATA", "../shared/data"))
 HOST = re.compile(r"https?://(www\.)?nullprogram\.com")
 FEWEST_WORDS = 5  # a shorter paragraph may stand by chance
 

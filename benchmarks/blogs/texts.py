@@ -21,7 +21,7 @@ from llm_twin import sample
 from llm_twin.sample.entries import Comment, comments
 from llm_twin.sample.markup import slugify
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("LLM_TWIN_TEST_DATA", HERE.parents[2] / "shared" / "data"))
 EVERY = 2  # of the sample's posts: about 28
 OTHERS = 8  # posts of the other author

@@ -34,7 +34,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c]")  # of those that are controls: U+2028 moves nothing
 # Windows-1252 that was taken for Latin-1, as browsers read it (WHATWG HTML, numeric character references):
 # its quotes, dashes and dots are the author's.
-_WINDOWS = {n: bytes([n]).decode("cp1252", "ignore") for n in range(0x80, 0xA0)}
+_WINDOWS = {chr(n): bytes([n]).decode("cp1252", "ignore") for n in range(0x80, 0xA0)}
+_MISREAD = re.compile("[\x80-\x9f]")  # a search, since `translate` looks at every character of every post
 
 # Reasons that say nothing of whether a post is still there: an export that has one proves no absence.
 DAMAGED = frozenset(
@@ -91,7 +92,7 @@ def whole(text: str) -> str:
     "\\n"; other control characters go.
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text.translate(_WINDOWS)))
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", _MISREAD.sub(lambda found: _WINDOWS[found[0]], text)))
 
 
 def same_author(wanted: str, named: str) -> bool:

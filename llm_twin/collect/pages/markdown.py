@@ -35,7 +35,7 @@ _NO_LANGUAGE = frozenset({"plaintext", "text", "plain", "none", "nohighlight"})
 _GUTTER = frozenset(
     {"lineno", "linenos", "linenodiv", "gutter", "line-numbers", "line-numbers-rows", "rouge-gutter"}
 )
-_BLANKS = re.compile(r"[ \t\r\n]+")
+_BLANKS = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # all but the single space, which stays
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 # Blanks at the edges of these, inside and outside, are only how the page was written.
 _BLOCKS = frozenset(

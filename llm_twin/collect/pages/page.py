@@ -35,6 +35,7 @@ _ENTRIES = tuple(
     f"//*[contains(@class, '{name}') and contains(concat(' ', @class, ' '), ' {name} ')]"
     for name in ("h-entry", "hentry")
 )
+_ANY_ENTRY = "boolean(//@class[contains(., 'entry')])"  # most pages have none: one search for two
 LISTING_TYPES = frozenset({"collectionpage", "searchresultspage", "profilepage", "aboutpage", "contactpage"})
 
 
@@ -191,9 +192,9 @@ def read_meta(root: HtmlElement, url: str) -> Meta:
     kinds = {t for d in data for t in _types(d)} | (
         {tags["og:type"].lower()} if tags.get("og:type") else set()
     )
-    if any(len(root.xpath(entry)) == 1 for entry in _ENTRIES):
+    if root.xpath(_ANY_ENTRY) and any(len(root.xpath(entry)) == 1 for entry in _ENTRIES):
         kinds.add("h-entry")
-    marked = [e.get("itemtype") for e in root.xpath("//*[@itemtype]")]
+    marked = [str(types) for types in root.xpath("//@itemtype")]
     if len(types := [t for m in marked if (t := m.rsplit("/", 1)[-1].lower()) in ARTICLE_TYPES]) == 1:
         kinds.update(types)
     first = articles[0] if articles else {}
