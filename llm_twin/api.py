@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from llm_twin import compose
 from llm_twin.contracts.ports import EVERYTHING, Filter
 from llm_twin.contracts.records import Answer, Hit, Message
 from llm_twin.contracts.versions import BASE
+from llm_twin.errors import EngineError
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from llm_twin.inference.retrieve import Retriever
     from llm_twin.inference.writer import Writer
 
+_LOG = logging.getLogger(__name__)
+
 
 class Twin:
     """An author's twin in one workspace.
@@ -32,7 +36,8 @@ class Twin:
             print(answer.text, answer.citations, answer.model, answer.features)
 
     Safe to share between threads. Nothing is loaded before the first request. When the live pair changes, the
-    next request starts the new engine beside the old one, which stops when its last answer has ended.
+    next request starts the new engine beside the old one, which stops when its last answer has ended. Where
+    the new one does not start, the old one goes on, and the log says so.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class Twin:
         self._progress = progress  # is told what a first request has to prepare
         self._lock = threading.RLock()
         self._session: compose.Session | None = None
+        self._followed = ""  # the model that served last as the live one
+        self._failed: Pair | None = None  # went live, and its engine did not start
         self._retriever: Retriever | None = None
 
     @classmethod
@@ -91,7 +98,8 @@ class Twin:
     ) -> list[Hit]:
         """The best `k` posts (each with its best passage) or passages. Loads no language model.
 
-        `where` restricts the search by post, source, date, language or kind.
+        `where` restricts the search by post, source, date, language or kind. Raises TwinError for an empty
+        query, and for what else nothing could be found by.
         """
         return self._retrieval().search(query, k, by, where)
 
@@ -144,16 +152,16 @@ class Twin:
     ) -> None:
         """Serve the OpenAI-compatible API and the web page until interrupted.
 
-        `listening` is given the address once it listens; by default a line is printed.
+        `listening` is given the address once it listens; by default a line is printed. What will answer is
+        started before, so that what is missing is said at once.
         Where LLM_TWIN_API_KEY is set, every request must bring that key. Raises TwinError for a host that
         others can reach, unless `allow_remote` is given and there is a key.
         """
         from llm_twin.inference.server import KEY, announce, create_app, serve
 
-        self._check(self.model)
         key = os.environ.get(KEY, "").strip() or None
         app = create_app(self.writer, lambda: self.models, (host.strip("[]"),), key)
-        serve(app, host, port, allow_remote and key is not None, listening or announce)
+        serve(app, host, port, allow_remote and key is not None, listening or announce, self.writer)
 
     def writer(self, model: str | None = None) -> Writer:
         """What answers a request now: the live pair, or another model of the registry beside it."""
@@ -163,10 +171,8 @@ class Twin:
             name = live.model if wanted == "live" else self._space.registry.resolve(wanted)
             self._check(name)
             features = self._wanted_features(live)
-            session = self._session
-            if session is None or session.features.name != features or name not in session.engine.models:
-                session = self._start(name, features, live)
-            return session.writer(name)
+            pair = Pair(name, features)
+            return self._follow(pair, live) if wanted == "live" else self._of(pair, live)
 
     def close(self) -> None:
         """Stop the engine. The twin may be asked again afterwards; it then starts anew."""
@@ -200,6 +206,41 @@ class Twin:
         if (self._space.workspace.features / wanted).is_dir():
             return wanted
         return compose.feature_name(self._space, wanted)
+
+    def _follow(self, pair: Pair, live: Pair) -> Writer:
+        """What answers with the live pair; where its engine does not start, what did so before."""
+        if pair == self._failed and (before := self._before()):
+            return before
+        try:
+            writer = self._of(pair, live)
+        except EngineError as error:
+            before = self._before()
+            if before is None:
+                raise
+            self._failed = pair
+            said = "%s with %s went live, but %s answers until this program is started again: %s"
+            _LOG.warning(said, pair.model, pair.features, before.model, error)
+            return before
+        self._followed = pair.model
+        return writer
+
+    def _before(self) -> Writer | None:
+        """What answered last with the live pair, if it still may: nothing of it was forgotten since."""
+        session, model = self._session, self._followed
+        if session is None or model not in session.engine.models or model in self._refused():
+            return None
+        there = (self._space.workspace.features / session.features.name).is_dir()
+        return session.writer(model) if there else None
+
+    def _of(self, pair: Pair, live: Pair) -> Writer:
+        session = self._session
+        if (
+            session is None
+            or session.features.name != pair.features
+            or pair.model not in session.engine.models
+        ):
+            session = self._start(pair.model, pair.features, live)
+        return session.writer(pair.model)
 
     def _start(self, model: str, features: str, live: Pair) -> compose.Session:
         """Start a session with this model and, beside it, those that may be asked for next.

@@ -182,9 +182,9 @@ class Training(Section):
 
     @property
     def of_the_loop(self) -> dict[str, Any]:
-        """What the result of the training loop depends on, as JSON; a preference step comes after it."""
-        later = {"preference_pairs", "preference_beta", "preference_learning_rate"}
-        return self.model_dump(mode="json", exclude=later)
+        """What the result of the training loop depends on, as JSON; shots and preferences come after it."""
+        other = {"checkpoint_s", "shots", "preference_pairs", "preference_beta", "preference_learning_rate"}
+        return self.model_dump(mode="json", exclude=other)
 
 
 class Store(Section):

@@ -33,7 +33,7 @@ CONFIG_FILE = "twin.yaml"
 # How often a lock is tried again. With 0.05 one of 8 processes that took turns waited 17 s for its own.
 _POLL_S = 0.01
 _IDENTITY_WAIT_S = 10.0  # for another process that writes it: milliseconds
-# What a person can do where a path cannot be written.
+# What a person can do where a path cannot be used.
 _FIXES = {
     **dict.fromkeys((errno.EACCES, errno.EROFS, errno.EPERM), "Check its permissions"),
     **dict.fromkeys(
@@ -68,7 +68,11 @@ class Workspace:
 
         Raises WorkspaceError where there is none.
         """
-        named = given or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+        named = given
+        if named is None and (told := os.environ.get(ENVIRONMENT)):
+            named = Path(told)
+            with suppress(RuntimeError):  # no shell has expanded "~" in an .env file; its user may be unknown
+                named = named.expanduser()
         if named is not None:
             if not (named / CONFIG_FILE).is_file():
                 raise WorkspaceError(
@@ -177,7 +181,7 @@ class Workspace:
         from filelock import FileLock, Timeout
 
         folder = self.root / "locks"
-        with translate_disk_full(folder):
+        with translate_disk_full(self.root):  # also what is done under the lock, wherever in the workspace
             folder.mkdir(parents=True, exist_ok=True)
             lock, owner = FileLock(folder / f"{name}.lock"), folder / f"{name}.pid"
             try:
@@ -200,17 +204,21 @@ class Workspace:
 
 @contextmanager
 def translate_disk_full(path: Path) -> Iterator[None]:
-    """Turn "no space left", "read-only" and a path of a wrong kind into errors for people."""
+    """Turn "no space left", "permission denied" and a path of a wrong kind into errors for people.
+
+    They name the file that the system names, else `path`.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(
-                f"No space left on the disk of {path}", "Free some space and run the same command again"
+                f"No space left on the disk of {error.filename or path}",
+                "Free some space and run the same command again",
             ) from error
         if fix := _FIXES.get(error.errno or 0):
             raise WorkspaceError(
-                f"{error.filename or path} cannot be written ({error.strerror})", fix
+                f"{error.filename or path} cannot be used ({error.strerror})", fix
             ) from error
         raise
 

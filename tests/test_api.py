@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from llm_twin import Twin, compose
 from llm_twin.contracts.manifests import PartId
 from llm_twin.contracts.records import Post
-from llm_twin.errors import IntegrityError, MismatchError, VersionNotFound
+from llm_twin.errors import EngineError, IntegrityError, MismatchError, VersionNotFound
 from llm_twin.registry import Pair, Registry
 from tests.compose.tiny import make_base
 from tests.compose.traces import write_posts
@@ -79,12 +80,20 @@ def test_what_is_served_answers_for_its_own_host_and_asks_for_the_key(
     with Twin.open(tmp_path) as twin:
         twin.serve("127.0.0.2", 0)
         twin.serve("0.0.0.0", 0, allow_remote=True)
-    assert [remote for *_, remote, _ in served] == [False, bool(key)]
+    assert [remote for _, _, _, remote, *_ in served] == [False, bool(key)]
     for (app, *_), host in zip(served, ("127.0.0.2", "192.168.1.7"), strict=True):
         client = TestClient(app, base_url=f"http://{host}")
         assert client.get("/healthz", headers={"Authorization": f"Bearer {key}"}).status_code == 200
         assert client.get("/healthz").status_code == (401 if key else 200)
         assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_what_cannot_answer_is_not_served(tmp_path: Path) -> None:
+    compose.init(tmp_path)
+    said: list[str] = []
+    with Twin.open(tmp_path) as twin, pytest.raises(VersionNotFound, match="features build"):
+        twin.serve(port=0, listening=said.append)
+    assert said == []
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +182,33 @@ def test_a_switch_while_it_looks_never_mixes_two_pairs(
         for pair in (old, new):
             writer = twin.writer()
             assert Pair(writer.model, writer.features.name) == pair
+
+
+def test_where_the_next_engine_finds_no_room_the_one_before_goes_on(
+    space: compose.Twinspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = []
+
+    def full(base: object, dtype: str) -> None:
+        tries.append(dtype)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with Twin(space) as twin:
+        assert twin.writer().model == "v2"
+        monkeypatch.setattr("llm_twin.adapters.transformers_engine.load_model", full)
+        space.registry.switch(Pair("v3", "F0002"), "a test", expected=Pair("v2", "F0001"))
+        for _ in range(2):
+            writer = twin.writer()
+            assert (writer.model, writer.features.name) == ("v2", "F0001")
+        assert len(tries) == 1
+        assert "v3 with F0002 went live, but v2 answers" in caplog.text
+        with pytest.raises(EngineError, match="no room on the GPU"):
+            twin.writer("v1")
+        shutil.rmtree(space.workspace.features / "F0001")  # a post was forgotten, which it could still tell
+        with pytest.raises(EngineError, match="no room on the GPU"):
+            twin.writer()
+        monkeypatch.undo()
+        assert twin.writer().model == "v3"
 
 
 def _posts(story: Story) -> Iterable[Post]:

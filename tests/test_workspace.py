@@ -38,6 +38,18 @@ def test_what_is_given_goes_before_the_environment(tmp_path: Path, monkeypatch: 
     assert Workspace.find(tmp_path / "two").root == tmp_path / "two"
 
 
+def test_the_environment_may_name_a_folder_of_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose.init(tmp_path / "one")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLM_TWIN_WORKSPACE", "~/one")
+    assert Workspace.find().root == tmp_path / "one"
+    monkeypatch.setenv("LLM_TWIN_WORKSPACE", "~nosuchuser/one")
+    with pytest.raises(WorkspaceError, match="~nosuchuser/one is not a workspace"):
+        Workspace.find()
+
+
 def test_without_one_the_error_names_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkspaceError, match="llm-twin init"):
@@ -217,15 +229,30 @@ def test_a_fifo_is_written_to_as_it_is(tmp_path: Path) -> None:
 def test_a_path_of_a_wrong_kind_is_one_clear_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(WorkspaceError, match=r"cannot be written \(.+\)\. Name another"):
+    with pytest.raises(WorkspaceError, match=r"cannot be used \(.+\)\. Name another"):
         atomic_write(tmp_path / name, "new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, code: int) -> None:
-    with pytest.raises(DiskFull, match="No space left on the disk"), translate_disk_full(tmp_path):
-        raise OSError(code, os.strerror(code))
+    for file, told in ((None, str(tmp_path)), ("/srv/x", "/srv/x")):
+        with pytest.raises(DiskFull, match=f"the disk of {told}. Free"), translate_disk_full(tmp_path):
+            raise OSError(code, os.strerror(code), file)
+
+
+@pytest.mark.parametrize(
+    ("code", "file", "told"),
+    [
+        (errno.EACCES, "posts.jsonl", r"^posts\.jsonl cannot be used \(Permission denied\)\. Check its"),
+        (errno.ENOSPC, None, r"^No space left on the disk of .*/twin\. Free"),
+    ],
+)
+def test_what_goes_wrong_under_a_lock_is_not_told_of_the_locks(
+    tmp_path: Path, code: int, file: str | None, told: str
+) -> None:
+    with pytest.raises(WorkspaceError, match=told), Workspace(tmp_path / "twin").lock("library"):
+        raise OSError(code, os.strerror(code), file)
 
 
 def test_a_copy_is_another_workspace_and_one_that_moved_is_not(tmp_path: Path) -> None:

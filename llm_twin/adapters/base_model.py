@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_twin.adapters.hub import fetch
-from llm_twin.adapters.weights import BASE, cache_dir, file_sha256, made_once, named, packaged_base
+from llm_twin.adapters.weights import (
+    BASE,
+    cache_dir,
+    file_sha256,
+    made_once,
+    named,
+    named_folder,
+    packaged_base,
+)
 from llm_twin.contracts.records import Message
 from llm_twin.errors import MismatchError, MissingDependency
 
@@ -36,7 +44,7 @@ class BaseModel:
     """A resolved base model.
 
     Attributes:
-        name: as the configuration names it.
+        name: as the configuration names it, a folder's by a path that nobody could take for an id of the Hub.
         id: sha256 of the packaged GGUF, or of the safetensors files; what manifests record.
         folder: Hugging Face format: config.json, tokenizer, safetensors weights.
         gguf: the same model for llama.cpp, where there is one.
@@ -64,12 +72,14 @@ def resolve_base(name: str, gguf: Path | None = None, root: Path = Path()) -> Ba
         packed = packaged_base()
         folder = made_once(_dequantised(), lambda building: _write_dequantised(packed, building))
         return BaseModel(name, BASE.sha256, folder, gguf or packed)
-    found = named(name, root)
-    if found is not None and found.is_dir():
-        folder = found
-    else:
-        folder = fetch(name, "base.id", f"Give a local folder, a Hugging Face id, or {PACKAGED}")
-    return BaseModel(name, _weights_id(folder), folder, gguf)
+    local = named_folder(name, root)
+    folder = local or fetch(name, "base.id", f"Give a local folder, a Hugging Face id, or {PACKAGED}")
+    return BaseModel(_as_path(name) if local else name, _weights_id(folder), folder, gguf)
+
+
+def _as_path(name: str) -> str:
+    """A folder's name, which versions keep, so that it is not made absolute: it is of no other machine."""
+    return name if name.startswith((".", "~")) or Path(name).is_absolute() else f"./{name}"
 
 
 def load_model(base: BaseModel, dtype: Dtype = "fp32", adapter: Path | None = None) -> Any:

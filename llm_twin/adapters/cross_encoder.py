@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_twin.adapters.hub import fetch
-from llm_twin.adapters.weights import named
+from llm_twin.adapters.weights import named_folder
 from llm_twin.errors import MissingDependency
 
 _SETTING, _INSTEAD = "retrieval.reranker", "Name another, or take it out of twin.yaml"
@@ -24,8 +24,7 @@ class CrossEncoderReranker:
     def __init__(self, model: str, device: str | None = None, root: Path = Path()) -> None:
         """`root` is what the path of a folder is relative to."""
         self.name = model
-        folder = named(model, root)
-        self._folder = folder if folder and folder.is_dir() else fetch(model, _SETTING, _INSTEAD)
+        self._folder = named_folder(model, root) or fetch(model, _SETTING, _INSTEAD)
         self._device = device
         if not any(self._folder.rglob("*.safetensors")):
             raise MissingDependency(f"{_SETTING} is {model!r}, which holds no .safetensors weights", _INSTEAD)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from llm_twin.adapters.hub import fetch
-from llm_twin.adapters.weights import file_sha256, named
+from llm_twin.adapters.weights import file_sha256
 from llm_twin.contracts.manifests import digest
 from llm_twin.errors import MissingDependency
 
@@ -34,13 +33,3 @@ def embedder_id(backend: Backend, folder: Path) -> str:
 def embedder_name(model: str, backend: Backend) -> str:
     """For people: the model, and the backend where it is not the reference."""
     return model if backend == REFERENCE else f"{model} ({backend})"
-
-
-def embedder_folder(source: str | Path) -> Path:
-    """A folder as it is, or the folder of a Hugging Face id, downloaded once. Raises MissingDependency."""
-    folder = named(source)
-    if folder is not None and folder.is_dir():
-        return folder
-    if isinstance(source, Path):
-        raise MissingDependency(f"There is no embedder in {source}", "Correct features.embedder in twin.yaml")
-    return fetch(source, "features.embedder", "Use all-MiniLM-L6-v2, which comes as a package")

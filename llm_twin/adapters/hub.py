@@ -90,6 +90,7 @@ def push(version: ModelVersion, repository: str, public: bool = False, endpoint:
             repo_id=repository,
             folder_path=version.folder,
             commit_message=f"{version.name}, content id {version.manifest.content_id}",
+            allow_patterns=[path.name for path in version.files],
             delete_patterns=list(_OURS),
         )
     except HFValidationError:

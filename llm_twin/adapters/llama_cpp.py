@@ -107,9 +107,12 @@ class LlamaCppEngine:
     def _room(self, prompt: Sequence[int], model: str) -> int:
         """Tokens that the answer may have."""
         check_request(self, prompt, model)
+        self._check_open()
+        return self.context - len(prompt)
+
+    def _check_open(self) -> None:
         if self._server is None:
             raise EngineError("This llama.cpp engine was closed", "Open the twin again")
-        return self.context - len(prompt)
 
     def _scales(self, model: str) -> list[dict[str, float]]:
         # llama.cpp answers an unknown id as the base and lets unnamed adapters be: every one is named, by
@@ -118,6 +121,7 @@ class LlamaCppEngine:
 
     def _pieces(self, request: Request) -> Iterator[Piece]:
         """Run the request in a worker, because llama.cpp's call returns only when the answer is complete."""
+        self._check_open()  # again: an iterator may be asked for its first piece any time later
         chunks: SimpleQueue[Request | None] = SimpleQueue()
         stopped = threading.Event()
 
@@ -201,7 +205,7 @@ def _start(gguf: Path, adapters: Sequence[Path], context: int, threads: int) -> 
     params.n_ctx = context * SLOTS
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = cores()
-    params.fit_params = False  # asks devices for free memory; there is one device, the processor
+    params.fit_params = False  # would ask devices for free memory, and shrink what was asked for to fit it
     # The server's second cache of prompts does not know which adapter made an entry: off. Each slot's own
     # cache does.
     params.cache_ram_mib = 0

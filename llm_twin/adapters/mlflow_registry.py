@@ -73,7 +73,8 @@ def _register(client: Any, name: str, version: ModelVersion) -> str:
             client.log_param(run_id, key, value)
         for key, value in _measures(version):
             client.log_metric(run_id, key, value)
-        client.log_artifacts(run_id, str(version.folder), _FILES)
+        for path in version.files:
+            client.log_artifact(run_id, str(path), _FILES)
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_twin.adapters.embedder_weights import Backend, embedder_folder, embedder_id, embedder_name
+from llm_twin.adapters.embedder_weights import Backend, embedder_id, embedder_name
 from llm_twin.adapters.openmp import cores
 from llm_twin.adapters.openvino_model import FACTS, MODEL, TOKENIZER, Facts, compiled, converted
 from llm_twin.adapters.side_by_side import side_by_side
@@ -42,18 +42,18 @@ class OpenVinoEmbedder:
     where the model cannot run on it.
     """
 
-    def __init__(self, model: str | Path, name: str, backend: Backend, ready: Path | None = None) -> None:
-        """`ready` is the folder of a model that was converted already."""
+    def __init__(self, folder: Path, name: str, backend: Backend, ready: Path | None = None) -> None:
+        """`folder` holds the weights; `ready` is that of a model that was converted from them already."""
         self.name = embedder_name(name, backend)
         self.backend = backend
-        self._source = model
+        self._weights = folder
         self._ready = ready
         self._idle: SimpleQueue[Any] = SimpleQueue()  # inference requests, each used by one thread at a time
 
     @cached_property
     def id(self) -> str:
         """Identity for caches and manifests, 16 hex digits."""
-        return embedder_id(self.backend, embedder_folder(self._source))
+        return embedder_id(self.backend, self._weights)
 
     @property
     def dim(self) -> int:
@@ -98,7 +98,7 @@ class OpenVinoEmbedder:
 
     @cached_property
     def _folder(self) -> Path:
-        return self._ready or converted(embedder_folder(self._source), self.backend)
+        return self._ready or converted(self._weights, self.backend)
 
     @cached_property
     def _facts(self) -> Facts:

@@ -1,4 +1,4 @@
-"""Embedder by sentence-transformers: a local folder of weights, or a Hugging Face id, in fp32 or bf16.
+"""Embedder by sentence-transformers: a folder of weights, in fp32 or bf16.
 
 In fp32 it is the reference that every other backend is checked against.
 
@@ -22,13 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_twin.adapters.embedder_weights import (
-    REFERENCE,
-    Backend,
-    embedder_folder,
-    embedder_id,
-    embedder_name,
-)
+from llm_twin.adapters.embedder_weights import REFERENCE, Backend, embedder_id, embedder_name
 from llm_twin.adapters.openmp import release_threads
 from llm_twin.adapters.side_by_side import side_by_side
 from llm_twin.contracts.ports import Progress, Silent, Vectors
@@ -50,11 +44,11 @@ class SentenceEmbedder:
     """
 
     def __init__(
-        self, model: str | Path, name: str, backend: Backend = REFERENCE, device: str | None = None
+        self, folder: Path, name: str, backend: Backend = REFERENCE, device: str | None = None
     ) -> None:
         self.name = embedder_name(name, backend)
         self.backend = backend
-        self._source = model
+        self._folder = folder
         self._device = device
         self._threads = 1  # set when the model is loaded
 
@@ -122,10 +116,6 @@ class SentenceEmbedder:
         found = found.astype(np.float32)  # a length divided out in bf16 would be off by half a percent
         unit: Vectors = found / np.linalg.norm(found, axis=1, keepdims=True)
         return unit
-
-    @cached_property
-    def _folder(self) -> Path:
-        return embedder_folder(self._source)
 
     @cached_property
     def _counter(self) -> Any:

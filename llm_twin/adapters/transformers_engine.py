@@ -1,7 +1,8 @@
 """Generation by transformers + peft: any architecture, and a GPU where there is one.
 
 The decode loop is written out, so that sampling means what it means in llama.cpp: penalties over the same
-window of tokens, then top-p, then min-p, each on the untempered distribution, and the temperature last.
+window of tokens, then min-p, then top-p of what it leaves, both on the untempered distribution, and the
+temperature last.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class TransformersEngine:
     """`contracts.ports.Engine` on a Hugging Face base and PEFT adapter folders.
 
     Weights are float32 on a processor and bfloat16 on a GPU. Requests may overlap; their steps take turns.
+
+    Raises EngineError where they find no room on the GPU.
     """
 
     name = "transformers"
@@ -39,7 +42,13 @@ class TransformersEngine:
         self.context = context
         self._tokenizer = tokenizer
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = _load(base, tuple(adapters.values()), self._device)
+        try:
+            self._model = _load(base, tuple(adapters.values()), self._device)
+        except torch.OutOfMemoryError:
+            raise EngineError(
+                f"There is no room on the GPU for {base.name} beside what it holds already",
+                "Start this program again, close others that use the GPU, or choose a smaller base (base.id)",
+            ) from None
         self._turn = threading.Lock()  # which adapter is active is state of the one model
 
     def stream(self, prompt: Sequence[int], model: str, sampling: Sampling) -> Iterator[Piece]:

@@ -93,6 +93,12 @@ def named(name: str | Path, root: Path = Path()) -> Path | None:
     return None
 
 
+def named_folder(name: str | Path, root: Path = Path()) -> Path | None:
+    """The same of a folder alone; what leads to none may be an id of the Hub (`hub.fetch`)."""
+    found = named(name, root)
+    return found if found is not None and found.is_dir() else None
+
+
 def cache_dir() -> Path:
     """Where derived weights are kept for all workspaces; may be deleted at any time. Not created here.
 

@@ -55,11 +55,13 @@ def list_versions(workspace: Workspace = None, overrides: Set = None, as_json: J
     from llm_twin import compose
 
     opened = space(workspace, overrides)
-    live = opened.registry.live()
+    pair = opened.registry.live()
+    live = pair.features if pair else None
     found = compose.list_features(opened)
     if as_json:
         keep = {"version", "content_id", "created_at", "parent", "counts"}
-        show.result({"features": [m.model_dump(mode="json", include=keep) for m in found]}, True)
+        versions = [m.model_dump(mode="json", include=keep) | {"live": m.version == live} for m in found]
+        show.result({"features": versions}, True)
         return
     rows = [
         (
@@ -67,7 +69,7 @@ def list_versions(workspace: Workspace = None, overrides: Set = None, as_json: J
             m.created_at[:16],
             *(m.counts[name] for name in ("posts", "chunks", "samples")),
             m.content_id[:12],
-            "live" if live and live.features == m.version else "",
+            "live" if m.version == live else "",
         )
         for m in found
     ]
@@ -156,7 +158,7 @@ def doctor(
     shown = [sample.model_dump(mode="json") for sample in examples]
     show.result({"version": version.name, "problems": problems, "examples": shown}, as_json, *lines)
     if problems:
-        raise GateRefused(f"{version.name}: {'; '.join(problems)}", "Rebuild it: llm-twin features build")
+        raise GateRefused(f"{version.name}: {'; '.join(problems)}", compose.mend_features(version))
 
 
 def train(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -11,16 +13,18 @@ from llm_twin.cli import show
 from llm_twin.cli.talk import sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llm_twin.api import Twin
     from llm_twin.compose import Twinspace
     from llm_twin.inference.chat import Conversation
 
 HELP = """\
-/sources        the passages behind the last answer, in full
-/model VERSION  talk with another version (v3, live, candidate, base)
-/save           write this conversation to the workspace, as Markdown
-/help           this list
-/quit           end the chat (or Ctrl-D)
+/sources          the passages behind the last answer, in full
+/model [VERSION]  say which version is talking, or talk with another (v3, live, candidate, base)
+/save [NAME]      write this conversation to the workspace's chats/, as Markdown
+/help             this list
+/quit             end the chat (or Ctrl-D)
 Ctrl-C stops an answer and keeps what was said."""
 
 
@@ -51,7 +55,8 @@ def talk(space: Twinspace, model: str, features: str, allow_tainted: bool = Fals
 
 def _read() -> str | None:
     if sys.stdin.isatty():
-        import readline  # noqa: F401  its import gives input() line editing and a history
+        with suppress(ImportError):  # Windows has none, and edits lines itself
+            import readline  # noqa: F401  its import gives input() line editing and a history
     try:
         return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
@@ -80,6 +85,7 @@ def _answer(conversation: Conversation, question: str) -> None:
 def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation) -> bool:
     """Carry out a line that begins with a slash; False ends the chat."""
     name, _, argument = line.partition(" ")
+    argument = argument.strip()
     if name == "/quit":
         return False
     if name == "/sources":
@@ -88,14 +94,31 @@ def _command(line: str, space: Twinspace, twin: Twin, conversation: Conversation
             for c in conversation.sources()
         ]
         show.say("\n".join(shown) or "The last answer drew on no passage.")
-    elif name == "/model" and argument.strip():
-        writer = twin.writer(argument.strip())
-        conversation.provider = lambda: twin.writer(argument.strip())
-        show.say(f"Now talking with {writer.model}.")
+    elif name == "/model":
+        provider = partial(twin.writer, argument) if argument else conversation.provider
+        writer = provider()
+        conversation.provider = provider
+        show.say(f"{'Now talking' if argument else 'Talking'} with {writer.model}.")
     elif name == "/save":
-        path = space.workspace.chats / f"{datetime.now():%Y-%m-%d-%H%M%S}.md"
-        conversation.save(path)
-        show.say(f"Saved to {path}.")
+        _save(conversation, space.workspace.chats, argument)
     else:
         print(HELP)
     return True
+
+
+def _save(conversation: Conversation, chats: Path, name: str) -> None:
+    """Write a new file in the folder where `forget` looks for what was said; by default the time names it."""
+    from llm_twin.errors import WorkspaceError
+    from llm_twin.workspace import translate_disk_full
+
+    if not conversation.history:
+        show.say("Nothing to save yet.")
+        return
+    path = chats / f"{name.removesuffix('.md') or f'{datetime.now():%Y-%m-%d-%H%M%S}'}.md"
+    if path.parent != chats or not path.name.isprintable():
+        raise WorkspaceError(f"{name!r} cannot be the name of a file in {chats}", "Give one without folders")
+    with translate_disk_full(path):
+        if path.exists():
+            raise WorkspaceError(f"{path} exists already", "Give another name: /save NAME")
+    conversation.save(path)
+    show.say(f"Saved to {path}.")

@@ -44,7 +44,8 @@ def forget(
     new = report.retrained
     value = asdict(report) | {"retrained": {"version": new.version, "live": new.live} if new else None}
     tainted = report.live is not None and report.live.model in report.tainted and not (new and new.live)
-    show.result(value | {"live_tainted": tainted}, as_json, *_lines(report, tainted))
+    back = tainted and compose.leads_back(opened)
+    show.result(value | {"live_tainted": tainted}, as_json, *_lines(report, tainted, back))
 
 
 def _ask(would: ForgetReport) -> None:
@@ -53,11 +54,12 @@ def _ask(would: ForgetReport) -> None:
             "nothing brings a forgotten post back, and there is no terminal to ask on; see --dry-run first",
             param_hint="--yes",
         )
-    show.say("\n".join(_lines(would, tainted=False)), file=sys.stderr)
+    show.say("\n".join(_lines(would)), file=sys.stderr)
     typer.confirm("Forget it for good?", abort=True, err=True)
 
 
-def _lines(report: ForgetReport, tainted: bool) -> Iterator[str]:
+def _lines(report: ForgetReport, tainted: bool = False, back: bool = False) -> Iterator[str]:
+    """What is told; `tainted` says that of the live model, `back` that a rollback leads to a clean one."""
     would = "would be " if report.dry_run else ""
     if not report.posts:
         yield f"{report.id} was forgotten before; what was left of it {would or 'is '}deleted."
@@ -75,6 +77,8 @@ def _lines(report: ForgetReport, tainted: bool) -> Iterator[str]:
         yield f"  files      {file} {would}deleted: it holds words of the post"
     for file in report.yours:
         yield f"  yours      {file} holds words of the post; it is your own file and stays"
+    for file in report.unread:
+        yield f"  unread     {file} cannot be read whole; it may hold words of the post, and stays"
     for identity, title in report.alike.items():
         yield f"  alike      {title!r} says nearly the same and stays; it too: llm-twin forget {identity}"
     for model in report.tainted:
@@ -82,7 +86,8 @@ def _lines(report: ForgetReport, tainted: bool) -> Iterator[str]:
     if report.live and not report.dry_run:
         yield f"  live       {report.live.model} with {report.live.features}"
     if tainted:
-        yield "The live model is tainted: train a clean one (llm-twin train), or llm-twin models rollback."
+        rollback = ", or llm-twin models rollback" if back else ""
+        yield f"The live model is tainted: train a clean one (llm-twin train){rollback}."
     if report.retrained:
         state = "live" if report.retrained.live else f"not live: {report.retrained.verdict.reason}"
         yield f"{report.retrained.version} was trained without it; {state}."

@@ -104,7 +104,9 @@ def rollback(
     """Restore the live pair before the present one; running servers follow at their next request."""
     from llm_twin import compose
 
-    pair = compose.rollback(space(workspace, overrides), allow_tainted)
+    opened = space(workspace, overrides)
+    with show.progress() as progress:
+        pair = compose.rollback(opened, allow_tainted, progress)
     show.result(
         {"model": pair.model, "features": pair.features}, as_json, f"Live: {pair.model} with {pair.features}."
     )

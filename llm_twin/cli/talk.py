@@ -178,11 +178,12 @@ def batch(
         show.progress() as progress,
     ):
         report = twin.batch(source, out, progress)
-    show.result(
-        asdict(report),
-        as_json,
-        f"{report.done} answered, {report.skipped} were there already, {report.failed} failed; {out}",
-    )
+    others = ", ".join(f"{number} by {by}" for by, number in report.others.items())
+    there = f"{report.skipped} were there already" + (f" ({others})" if others else "")
+    told = [f"{report.done} answered, {there}, {report.failed} failed; {out}"]
+    if others:
+        told.append("To have those answered anew, name another file for the output.")
+    show.result(asdict(report), as_json, *told)
     if report.failed:
         raise TwinError(
             f"{report.failed} lines could not be answered, and {out} says why",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ ACCEPTED = (
     "the address of a site, a page, a feed or a sitemap (http or https), or an official export, a folder of "
     "Markdown or HTML, or one such file"
 )
+_DOCUMENTS = frozenset({".txt", ".rtf", ".doc", ".docx", ".odt"})  # what writers have, and no reader takes
 
 
 def run(
@@ -84,23 +86,39 @@ def _site(url: str, keep: Path, config: Collect, tally: Tally, progress: Progres
 def _files(path: Path, tally: Tally, progress: Progress) -> None:
     from llm_twin.collect import exports
     from llm_twin.collect.exports.archive import Archive
+    from llm_twin.collect.pages.judge import NO_DATE, UNLIKE
 
     with Archive(path) as archive:
         found, beside = exports.read(archive, tally.author)
         if not archive.names:
             raise NothingFound(f"No post was found in {path}: there is no file in it", f"Give {ACCEPTED}")
         if not found:
-            raise CollectError(f"Nothing in {path} is of a known kind", f"Give {ACCEPTED}")
-        before, removed = tally.posts, tally.removed
+            raise _unknown(path, archive.names)
+        before, removed, refusals = tally.posts, tally.removed, len(tally.refusals)
         tally.refuse_all([*archive.rejected, *beside])
         for export in found:
             _export(export, tally, progress)
     if (tally.posts, tally.removed) == (before, removed):
-        refused = ", ".join(f"{reason} {n}" for reason, n in tally.report(0).refused.items())
+        refused = Counter(r.reason for r in tally.refusals[refusals:])
+        counted = ", ".join(f"{reason} {n}" for reason, n in refused.most_common())
         raise NothingFound(
-            f"No post was found in {path}" + (f" (refused: {refused})" if refused else ""),
-            "Give a folder or an export with published posts",
+            f"No post was found in {path}" + (f" (refused: {counted})" if counted else ""),
+            "Name the pages one by one, or give each its date (<time> or article:published_time)"
+            if refused.keys() & {NO_DATE, UNLIKE}
+            else "Give a folder or an export with published posts",
         )
+
+
+def _unknown(path: Path, names: Sequence[str]) -> CollectError:
+    what = f"Nothing in {path} is of a known kind"
+    # A document of a word processor is itself an archive.
+    documents = {Path(name).suffix.lower() for name in (path.name, *names)} & _DOCUMENTS
+    if not documents:
+        return CollectError(what, f"Give {ACCEPTED}")
+    return CollectError(
+        f"{what}, and {', '.join(sorted(documents))} files are not read",
+        f"Save them as Markdown (rename plain text from .txt to .md), or give {ACCEPTED}",
+    )
 
 
 def _export(export: Export, tally: Tally, progress: Progress) -> None:

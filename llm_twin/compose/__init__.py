@@ -25,6 +25,7 @@ from llm_twin.compose.features import (
     feature_name,
     feature_version,
     list_features,
+    mend_features,
     open_library,
 )
 from llm_twin.compose.forget import ForgetReport, forget
@@ -35,7 +36,7 @@ from llm_twin.compose.preference import PreferenceReport
 from llm_twin.compose.push import push_model
 from llm_twin.compose.serving import Session, open_retriever, open_session
 from llm_twin.compose.space import Twinspace, init, open_workspace
-from llm_twin.compose.taint import refuse_tainted, why_tainted
+from llm_twin.compose.taint import leads_back, refuse_tainted, why_tainted
 
 __all__ = [
     "SAMPLE_PORT",
@@ -70,7 +71,9 @@ __all__ = [
     "import_model",
     "init",
     "install_weights",
+    "leads_back",
     "list_features",
+    "mend_features",
     "models_of",
     "open_library",
     "open_retriever",

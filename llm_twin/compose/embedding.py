@@ -17,7 +17,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from llm_twin.adapters.embedder_weights import BACKENDS, REFERENCE, Backend, embedder_folder, embedder_id
+from llm_twin.adapters.embedder_weights import BACKENDS, REFERENCE, Backend, embedder_id
 from llm_twin.adapters.weights import cache_dir, remember
 from llm_twin.compose.space import Twinspace
 from llm_twin.contracts.manifests import PartId, digest
@@ -46,25 +46,29 @@ class Measured:
     cosine: float
 
 
-def _make(source: str | Path, model: str, backend: Backend) -> Embedder:
+def _make(folder: Path, model: str, backend: Backend) -> Embedder:
     if backend.startswith("openvino"):
         from llm_twin.adapters.openvino_embedder import OpenVinoEmbedder
 
-        return OpenVinoEmbedder(source, model, backend)
+        return OpenVinoEmbedder(folder, model, backend)
     from llm_twin.adapters.sentence_embedder import SentenceEmbedder
 
-    return SentenceEmbedder(source, model, backend)
+    return SentenceEmbedder(folder, model, backend)
 
 
 _shared = cache(_make)
 
 
-def _source(space: Twinspace) -> str | Path:
-    """Where the weights lie: a folder, or an id of the Hub."""
-    from llm_twin.adapters.weights import named, packaged_embedder
+def _folder(space: Twinspace) -> Path:
+    """Where the weights lie; those of a Hugging Face id are downloaded once. Raises MissingDependency."""
+    from llm_twin.adapters.hub import fetch
+    from llm_twin.adapters.weights import named_folder, packaged_embedder
 
     model = space.config.features.embedder
-    return packaged_embedder() if model == PACKAGED_EMBEDDER else named(model, space.workspace.root) or model
+    if model == PACKAGED_EMBEDDER:
+        return packaged_embedder()
+    instead = f"Use {PACKAGED_EMBEDDER}, which comes as a package"
+    return named_folder(model, space.workspace.root) or fetch(model, "features.embedder", instead)
 
 
 def embedder(space: Twinspace, built: PartId | None = None, progress: Progress | None = None) -> Embedder:
@@ -73,19 +77,18 @@ def embedder(space: Twinspace, built: PartId | None = None, progress: Progress |
     With backend auto it is the one that `built`, else the newest feature version, was embedded with, else the
     fastest of this machine, which takes up to half a minute to find out, once a machine.
     """
-    chosen, source = space.config.features, _source(space)
+    chosen, folder = space.config.features, _folder(space)
     if chosen.backend != "auto":
-        return _shared(source, chosen.embedder, chosen.backend)
+        return _shared(folder, chosen.embedder, chosen.backend)
     pinned = built or _newest(space)
-    backend = _backend_of(pinned.id, source) if pinned else None
+    backend = _backend_of(pinned.id, folder) if pinned else None
     if backend is None and built is None:
-        backend = _measured_once(source, chosen.embedder, progress or Silent())
-    return _shared(source, chosen.embedder, backend or REFERENCE)
+        backend = _measured_once(folder, chosen.embedder, progress or Silent())
+    return _shared(folder, chosen.embedder, backend or REFERENCE)
 
 
-def _backend_of(identity: str, source: str | Path) -> Backend | None:
+def _backend_of(identity: str, folder: Path) -> Backend | None:
     """The backend whose id of these weights it is; None where it is of others."""
-    folder = embedder_folder(source)
     return next((b for b in BACKENDS if embedder_id(b, folder) == identity), None)
 
 
@@ -96,12 +99,12 @@ def _newest(space: Twinspace) -> PartId | None:
     return newest.embedder if newest else None
 
 
-def _measured_once(source: str | Path, model: str, progress: Progress) -> Backend:
-    note = measured_note(source)
+def _measured_once(folder: Path, model: str, progress: Progress) -> Backend:
+    note = measured_note(folder)
     known = _recall(note)
     if known:
         return known
-    rates = _measure_here(source, model, progress)
+    rates = _measure_here(folder, model, progress)
     backend = fastest(rates)
     remember(note, {"backend": backend, "rates": {b: asdict(r) for b, r in rates.items()}})
     if len(rates) > 1:
@@ -110,14 +113,13 @@ def _measured_once(source: str | Path, model: str, progress: Progress) -> Backen
     return backend
 
 
-def measured_note(source: str | Path) -> Path:
+def measured_note(folder: Path) -> Path:
     """Where the measurement of some weights on this machine is kept: another machine may share the folder."""
     versions = []
     for package in ("torch", "openvino"):
         with suppress(metadata.PackageNotFoundError):
             versions.append(f"{package} {metadata.version(package)}")
-    weights = embedder_id(REFERENCE, embedder_folder(source))
-    key = digest([weights, platform.node(), platform.machine(), versions])[:16]
+    key = digest([embedder_id(REFERENCE, folder), platform.node(), platform.machine(), versions])[:16]
     return cache_dir() / "measured" / f"{key}.json"
 
 
@@ -129,17 +131,17 @@ def _recall(note: Path) -> Backend | None:
         return None  # none yet, or damaged: it is measured again
 
 
-def _measure_here(source: str | Path, model: str, progress: Progress) -> dict[Backend, Measured]:
+def _measure_here(folder: Path, model: str, progress: Progress) -> dict[Backend, Measured]:
     from llm_twin import sample
     from llm_twin.adapters.sentence_embedder import SentenceEmbedder
 
-    reference = SentenceEmbedder(source, model)
+    reference = SentenceEmbedder(folder, model)
     if not reference.on_cpu:  # an accelerator: no backend of the processor comes near
         return {REFERENCE: Measured(0.0, 1.0)}
     progress.start("measure embedders", len(BACKENDS))
     words = " ".join(post.markdown for post in sample.posts()[:_TEXTS]).split()
     texts = [" ".join(words[n * _WORDS : (n + 1) * _WORDS]) for n in range(_TEXTS)]
-    others = {b: _make(source, model, b) for b in BACKENDS if b != REFERENCE}
+    others = {b: _make(folder, model, b) for b in BACKENDS if b != REFERENCE}
     return measure({REFERENCE: reference, **others}, texts, progress)
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.parts import base_model
 from llm_twin.compose.space import Twinspace
-from llm_twin.compose.taint import taint, why_tainted
+from llm_twin.compose.taint import refuse_tainted, taint, why_tainted
 from llm_twin.contracts.versions import CARD, ModelVersion
-from llm_twin.errors import Tainted
 from llm_twin.workspace import atomic_write
 
 if TYPE_CHECKING:
@@ -80,12 +79,9 @@ def export_gguf(space: Twinspace, name: str, target: Path, allow_tainted: bool =
 def _outgoing(space: Twinspace, name: str, allow_tainted: bool) -> tuple[ModelVersion, str]:
     """A version that may leave, and what its card must say there: elsewhere nothing else tells its taint."""
     version = space.registry.get(name)
+    if not allow_tainted:
+        refuse_tainted(space, version.name, "exported", ["copy this one all the same: --allow-tainted"])
     posts = space.registry.tainted().get(version.name)
-    if posts and not allow_tainted:
-        raise Tainted(
-            f"{version.name} was not exported: it {why_tainted(posts)}",
-            "Train a clean one: llm-twin train; or copy this one all the same: --allow-tainted",
-        )
     return version, f"Tainted: it {why_tainted(posts)}." if posts else ""
 
 

@@ -196,3 +196,10 @@ def check_features(version: FeatureVersion) -> list[str]:
     from llm_twin.feature import doctor
 
     return doctor.check(version)
+
+
+def mend_features(version: FeatureVersion) -> str:
+    """What to do where `check_features` found something."""
+    from llm_twin.feature import doctor
+
+    return doctor.remedy(version)

@@ -62,6 +62,7 @@ class ForgetReport:
         live: the pair that serves from now on.
         files: saved chats and reports that hold words of it, which go.
         yours: other files of the workspace that hold words of it; they are the author's own and stay.
+        unread: zip files of the workspace that cannot be read whole, and may hold words of it; they stay.
         runs, embeddings: numbers of training runs and of kept vectors that go.
         unreached: why what a Qdrant server may still hold is not known to be gone; "" where none was used.
         retrained: the clean model version, where one was asked for.
@@ -76,6 +77,7 @@ class ForgetReport:
     live: Pair | None
     files: tuple[str, ...]
     yours: tuple[str, ...]
+    unread: tuple[str, ...]
     runs: int
     embeddings: int
     dry_run: bool
@@ -134,7 +136,7 @@ def _look(space: Twinspace, library: Library, identity: str) -> tuple[ForgetRepo
     going = [p for p in posts if p.id in ids]
     texts = [text for p in going for r in library.history(p.id) for text in (r.title, r.markdown)]
     traces = Traces(going, texts, [p for p in posts if p.id not in ids])
-    ours, yours = _quoting(space.workspace, traces)
+    ours, yours, unread = _quoting(space.workspace, traces)
     tainted = learnt_from(space, ids) | space.registry.tainted()
     report = ForgetReport(
         id=identity,
@@ -146,6 +148,7 @@ def _look(space: Twinspace, library: Library, identity: str) -> tuple[ForgetRepo
         live=space.registry.live(),
         files=tuple(_relative(space, ours)),
         yours=tuple(_relative(space, yours)),
+        unread=tuple(_relative(space, unread)),
         runs=len(_runs(space, ids)),
         embeddings=_keep_embeddings(space, ids, dry_run=True),
         dry_run=True,
@@ -290,15 +293,22 @@ def _runs(space: Twinspace, ids: Collection[str]) -> list[Path]:
     return [run for run in folders if features(run) not in clean]
 
 
-def _quoting(workspace: Workspace, traces: Traces) -> tuple[list[Path], list[Path]]:
-    """(the twin's own texts, the author's own files) of the workspace that hold words of the posts."""
+def _quoting(workspace: Workspace, traces: Traces) -> tuple[list[Path], list[Path], list[Path]]:
+    """(the twin's own texts, the author's own files) of the workspace that hold words of the posts.
+
+    Third, the files of which that cannot be told.
+    """
     ours: list[Path] = []
     yours: list[Path] = []
+    unread: list[Path] = []
     written = (workspace.chats, workspace.reports)
     for path in _files(workspace):
-        if traces.within(path):
+        found = traces.within(path)
+        if found:
             (ours if any(path.is_relative_to(folder) for folder in written) else yours).append(path)
-    return ours, yours
+        elif found is None:
+            unread.append(path)
+    return ours, yours, unread
 
 
 def _files(workspace: Workspace) -> Iterator[Path]:

@@ -11,13 +11,13 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_twin.compose.features import check_features, feature_name, feature_version
+from llm_twin.compose.features import check_features, feature_name, feature_version, mend_features
 from llm_twin.compose.fit import check_base
 from llm_twin.compose.lineage import own_features, serving_features
 from llm_twin.compose.parts import base_model, by_llama_cpp, convert_adapter, longest_context
 from llm_twin.compose.preference import PreferenceReport, prefer, samples_for
 from llm_twin.compose.space import Twinspace
-from llm_twin.compose.taint import taint, why_tainted
+from llm_twin.compose.taint import refuse_tainted, taint, why_tainted
 from llm_twin.contracts.manifests import ModelManifest, PartId, digest
 from llm_twin.contracts.ports import ChatTokenizer, Progress, Scorer, Silent
 from llm_twin.contracts.versions import (
@@ -28,7 +28,7 @@ from llm_twin.contracts.versions import (
     FeatureVersion,
     ModelVersion,
 )
-from llm_twin.errors import GateRefused, IntegrityError, Tainted, VersionNotFound
+from llm_twin.errors import ConfigError, GateRefused, IntegrityError, VersionNotFound
 from llm_twin.registry import Pair
 from llm_twin.workspace import atomic_write, sweep
 
@@ -68,7 +68,8 @@ def train(
     holds the lock, writes and measures.
 
     Raises GateRefused where the training samples are not fit to train on, EmptyStore where nothing could be
-    measured, EngineError where the adapter could not be served.
+    measured, ConfigError where samples may be longer than the base can read, EngineError where the adapter
+    could not be served.
     """
     from llm_twin import training
     from llm_twin.adapters.base_model import HFChatTokenizer, load_model
@@ -81,6 +82,7 @@ def train(
         version = feature_version(space, training.from_first(lambda: feature_name(space, features)))
         _check_trainable(version)
         base = base_model(space)
+        _check_length(space, base)
         if by_llama_cpp(space, base):
             check_architecture(base.folder)
         tokenizer = HFChatTokenizer(base.folder)
@@ -116,8 +118,20 @@ def _check_trainable(version: FeatureVersion) -> None:
 
     problems = check_features(version)
     if problems:
-        raise GateRefused(f"{version.name} is not fit to train on: {'; '.join(problems)}", "Rebuild it")
+        raise GateRefused(
+            f"{version.name} is not fit to train on: {'; '.join(problems)}", mend_features(version)
+        )
     bits.measurable(version, "test")
+
+
+def _check_length(space: Twinspace, base: BaseModel) -> None:
+    """Refuse samples of more tokens than the base was made for. Raises ConfigError."""
+    longest, wanted = longest_context(base), space.config.training.sequence_tokens
+    if wanted > longest:
+        raise ConfigError(
+            [f"training.sequence_tokens = {wanted}: the base {base.name} was made for {longest} at most"],
+            "the configuration",
+        )
 
 
 def _conclude(
@@ -259,11 +273,7 @@ def promote(space: Twinspace, name: str) -> tuple[Pair, Verdict]:
     Raises GateRefused, and Tainted where it learnt from a post that was forgotten since.
     """
     model = space.registry.get(name)
-    posts = space.registry.tainted().get(model.name)
-    if posts:
-        raise Tainted(
-            f"{model.name} was not promoted: it {why_tainted(posts)}", "Train a clean one: llm-twin train"
-        )
+    refuse_tainted(space, model.name, "promoted", ())
     check_base(model, base_model(space))
     features = serving_features(space, model)
     verdict = _go_live(space, model, features, "promote")
@@ -310,14 +320,15 @@ def _go_live(space: Twinspace, model: ModelVersion, features: FeatureVersion, re
             return verdict
 
 
-def rollback(space: Twinspace, allow_tainted: bool = False) -> Pair:
+def rollback(space: Twinspace, allow_tainted: bool = False, progress: Progress | None = None) -> Pair:
     """Restore the live pair before the present one.
 
-    Passes over tainted models, unless they are allowed, and over pairs whose features were collected since.
+    Passes over tainted models, unless they are allowed, over pairs whose features were collected since, and
+    over damaged models, of which `progress` is told.
     """
     from llm_twin.feature import store
 
-    return space.registry.rollback(allow_tainted, store.sealed(space.workspace.features))
+    return space.registry.rollback(allow_tainted, store.sealed(space.workspace.features), progress)
 
 
 def evaluate(space: Twinspace, name: str, progress: Progress | None = None) -> tuple[EvaluationReport, Path]:

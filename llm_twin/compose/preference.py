@@ -106,6 +106,7 @@ def prefer(
     posts = [features.posts[row.post_id] for row in run.bits_per_byte[BASE].posts]
     progress.start("measure the changed adapter", total=len(posts))
     score = bits.measure(TorchScorer(model), tokenizer, posts, features.manifest.prompt.author, progress)
+    del model  # an engine that drafts needs its room
     before, after = likeness(made), likeness(drafts(step.adapter_dir, judged))
     liker = after.auc < before.low
     kept = liker and score.value <= run.bits_per_byte["adapter"].value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llm_twin.compose.space import Twinspace
-from llm_twin.compose.taint import why_tainted
+from llm_twin.compose.taint import refuse_tainted
 from llm_twin.contracts.versions import ModelVersion
-from llm_twin.errors import PushError, Tainted
+from llm_twin.errors import PushError
 
 HUB, MLFLOW = "hub:", "mlflow:"
 
@@ -19,11 +19,7 @@ def push_model(
     MissingDependency, and Tainted where it learnt from a post that was forgotten since.
     """
     version = space.registry.get(name)
-    posts = space.registry.tainted().get(version.name)
-    if posts:
-        raise Tainted(
-            f"{version.name} was not pushed: it {why_tainted(posts)}", "Train a clean one: llm-twin train"
-        )
+    refuse_tainted(space, version.name, "pushed", ())
     if target.startswith(HUB):
         from llm_twin.adapters import hub
 

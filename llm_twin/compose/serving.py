@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,8 @@ def open_session(
                 adapters[name] = folder(name)
     tokenizer = HFChatTokenizer(base.folder)
     index, retriever = open_retriever(space, features, progress)
-    started = engine(space, base, dict(sorted(adapters.items())), tokenizer)
+    with _closed_on_error(index):
+        started = engine(space, base, dict(sorted(adapters.items())), tokenizer)
     return Session(space.config, features, retriever, tokenizer, started, index)
 
 
@@ -101,5 +102,15 @@ def open_retriever(
     if not store.has(features.name, features.manifest.content_id):
         progress.say(f"The index of {features.name} is missing and made again.")
     index = open_index(features, store, space.workspace, progress)
-    made_by = embedder(space, features.manifest.embedder)
-    return index, Retriever(features, index, made_by, space.config.retrieval, reranker(space))
+    with _closed_on_error(index):
+        made_by = embedder(space, features.manifest.embedder)
+        return index, Retriever(features, index, made_by, space.config.retrieval, reranker(space))
+
+
+@contextmanager
+def _closed_on_error(index: VectorIndex) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        index.close()
+        raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from llm_twin.compose.features import list_features, open_library
 from llm_twin.compose.space import Twinspace
-from llm_twin.contracts.versions import BASE
 from llm_twin.errors import Tainted
+
+_BACK = "go back: llm-twin models rollback"
+_TO_SERVE = (_BACK, "use --model base", "this one all the same: --allow-tainted")
 
 
 def learnt_from(space: Twinspace, posts: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -39,15 +41,25 @@ def taint(space: Twinspace) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def refuse_tainted(space: Twinspace, model: str) -> None:
-    """Raises Tainted, naming the ways out, where the version learnt from a post that was forgotten since."""
-    posts = () if model == BASE else space.registry.tainted().get(model, ())
+def refuse_tainted(
+    space: Twinspace, model: str, undone: str = "served", besides: Sequence[str] = _TO_SERVE
+) -> None:
+    """Raises Tainted where the version learnt from a post that was forgotten since.
+
+    The error says what was not done with it, and what there is to do besides training a clean one: going back
+    only where that is possible.
+    """
+    posts = space.registry.tainted().get(model)
     if posts:
-        raise Tainted(
-            f"{model} {why_tainted(posts)}",
-            "Train a clean one: llm-twin train; or go back: llm-twin models rollback; or use --model base; "
-            "or this one all the same: --allow-tainted",
-        )
+        possible = (way for way in besides if way != _BACK or leads_back(space))
+        fixes = ("Train a clean one: llm-twin train", *possible)
+        raise Tainted(f"{model} was not {undone}: it {why_tainted(posts)}", "; or ".join(fixes))
+
+
+def leads_back(space: Twinspace) -> bool:
+    """Whether there was a live pair before the present one whose model is not tainted."""
+    tainted = space.registry.tainted()
+    return any(pair.model not in tainted for pair in space.registry.pairs()[1:])
 
 
 def why_tainted(posts: Collection[str]) -> str:

@@ -193,7 +193,8 @@ class Sampling:
         max_tokens: bound of the text, which `stop` strings end before.
         temperature: 0 is greedy.
         repeat_penalty: on each of the last tokens, prompt included; 1 is none.
-        longest_repeat: of the last tokens, how many in a row may be said once more; 0 is any number.
+        longest_repeat: of the last tokens, how many in a row may be said once more; 0 is any number. To
+            llama.cpp it is dry_allowed_length.
     """
 
     max_tokens: int = 320

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from llm_twin.contracts.manifests import FeatureManifest, ModelManifest, read_sealed, verify
+from llm_twin.contracts.manifests import MANIFEST, FeatureManifest, ModelManifest, read_sealed, verify
 from llm_twin.contracts.ports import Vectors
 from llm_twin.contracts.records import Chunk, Post, Record, Sample, Split
 
@@ -119,6 +119,11 @@ class ModelVersion:
     def name(self) -> str:
         """The local name, "v3"."""
         return self.manifest.version
+
+    @property
+    def files(self) -> list[Path]:
+        """What belongs to it: its manifest, and what that names. A file manager may have left more."""
+        return [self.folder / name for name in sorted((MANIFEST, *self.manifest.files))]
 
     @property
     def gguf(self) -> Path:

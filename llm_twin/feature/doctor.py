@@ -35,13 +35,20 @@ def check(version: FeatureVersion) -> list[str]:
         *_continued(version),
         *_quoted(version),
         *_held_out(version),
-        *_unmeasured(version),
+        *_too_few(version),
         *_across_splits(version),
         *_mix(version),
         *_drafts(version),
         *_length(version),
         *shifted(version),
     ]
+
+
+def remedy(version: FeatureVersion) -> str:
+    """What helps against the problems of a version: of as few or as like posts a build makes the same."""
+    if any(_too_few(version)):
+        return "Collect more posts that differ from one another, then: llm-twin features build"
+    return "Rebuild it: llm-twin features build"
 
 
 def _not_the_source(version: FeatureVersion) -> Iterable[str]:
@@ -112,12 +119,17 @@ def _held_out(version: FeatureVersion) -> Iterable[str]:
         yield f"{len(twice)} posts stand in two splits ({_some(twice)})"
 
 
-def _unmeasured(version: FeatureVersion) -> Iterable[str]:
+def _too_few(version: FeatureVersion) -> Iterable[str]:
     """What is learnt must be measured; too few posts to divide hold none out, and cannot be trained on."""
     number = len(version.posts)
     for split in _SPLITS[1:]:
         if number >= SMALLEST and not version.manifest.splits[split]:
             yield f"None of {number} posts is held out for {split}"
+    trained = _trained(version).total()
+    if not trained:
+        yield "There are no training samples"
+    elif trained < _FEWEST:
+        yield f"There are {trained} training samples, fewer than {_FEWEST}"
 
 
 def _across_splits(version: FeatureVersion) -> Iterable[str]:
@@ -162,12 +174,9 @@ def _alike_posts(version: FeatureVersion) -> Iterable[str]:
 
 def _mix(version: FeatureVersion) -> Iterable[str]:
     """Whether each task has the samples that the posts can give, each of them once."""
-    trained = Counter(s.task for s in version.samples if s.split == "train" and s.source == "rule")
-    if not trained.total():
-        yield "There are no training samples"
+    trained = _trained(version)
+    if not trained:
         return
-    if trained.total() < _FEWEST:
-        yield f"There are {trained.total()} training samples, fewer than {_FEWEST}"
     twice = [sample for sample, n in Counter(s.id for s in version.samples).items() if n > 1]
     if twice:
         yield f"{len(twice)} samples stand there more than once ({_some(twice)})"
@@ -178,6 +187,11 @@ def _mix(version: FeatureVersion) -> Iterable[str]:
         if not _LEAST_MADE * possible <= trained[task] <= possible:
             found = f"{trained[task]} samples of the task {task}"
             yield f"The task mix is off: {found}; the posts give {possible}"
+
+
+def _trained(version: FeatureVersion) -> Counter[Task]:
+    """Training samples made by rule, of each task."""
+    return Counter(s.task for s in version.samples if s.split == "train" and s.source == "rule")
 
 
 def _drafts(version: FeatureVersion) -> Iterable[str]:

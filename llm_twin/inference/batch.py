@@ -5,38 +5,42 @@ Out: {"line", "id", "input", "task", ...the answer} or {"line", "id", "input", "
 
 `line` is the number of the input line (from 1) and `input` the first 16 hex digits of its sha256: an answer
 in the output counts as done while a line of the input has that hash, and moves with it. Bad input is answered
-by an error line and the run goes on; the next run tries such lines again. Where the engine or the store fails
-the run stops, and the same command continues it.
+by an error line and the run goes on; the next run tries such lines again. Where the engine, the store or a
+setting fails the run stops, and the same command continues it, with whatever is live by then: answers of
+another model or other features stay, and the report names who gave them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_twin.contracts.ports import Progress, Silent
-from llm_twin.errors import EngineError, StoreError, TwinError, VersionNotFound, WorkspaceError
+from llm_twin.errors import TwinError, WorkspaceError
 from llm_twin.inference.writer import Writer
 from llm_twin.workspace import atomic_write, translate_disk_full
 
 TASKS = ("ask", "write", "rewrite")
 _HEAD = b'{"line": '  # how every line that is written begins
-_FATAL = (EngineError, StoreError, VersionNotFound, WorkspaceError)  # the next line would meet the same
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one run did: lines answered (the refused among them), lines that failed, lines answered before."""
+    """What one run did: lines answered (the refused among them), lines that failed, lines answered before.
+
+    `others` counts those answered before by something else than what answers now, such as "v1 with F0001".
+    """
 
     done: int
     refused: int
     failed: int
     skipped: int
+    others: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class _Line:
 def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None) -> BatchReport:
     """Answer every line of `lines` that `out` holds no answer to yet, appending to `out`.
 
-    Raises WorkspaceError where a file cannot be read or written, DiskFull, EngineError, StoreError.
+    Raises WorkspaceError where a file cannot be read or written, DiskFull, and whatever is no fault of a
+    line: EngineError, StoreError, ConfigError and the other narrower kinds of TwinError.
     """
     progress = progress or Silent()
     if out.exists() and lines.exists() and out.samefile(lines):
@@ -77,7 +82,9 @@ def run(lines: Path, out: Path, writer: Writer, progress: Progress | None = None
                 progress.advance()
     if kept:
         _in_order(out)
-    return BatchReport(done, refused, failed, len(kept))
+    now = _by(writer.model, writer.features.name)
+    others = Counter(by for by in kept.values() if by != now)
+    return BatchReport(done, refused, failed, len(kept), dict(others))
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -92,43 +99,45 @@ def _lines(path: Path) -> Iterator[_Line]:
             yield _Line(number, line.strip())
 
 
-def _kept(out: Path, todo: Sequence[_Line]) -> set[int]:
-    """The numbers of the lines that are answered; the file is left with their answers alone, in order.
+def _kept(out: Path, todo: Sequence[_Line]) -> dict[int, str]:
+    """The numbers of the lines that are answered, each with what answered it.
+
+    The file is left with their answers alone, in order.
 
     Raises WorkspaceError, and changes nothing, where the file holds something that no batch wrote, or answers
     to other lines only.
     """
     if not out.is_file():
-        return set()
+        return {}
     old = out.read_bytes()
     *lines, torn = old.split(b"\n")
     if torn and not (torn.startswith(_HEAD) or _HEAD.startswith(torn)):
         raise _foreign(out)
-    answers: dict[str, list[bytes]] = defaultdict(list)
+    answers: dict[str, list[tuple[bytes, str]]] = defaultdict(list)
     for line in reversed(lines):
         written = _written(line)
         if written is None:
             raise _foreign(out)
-        digest, answered = written
-        if answered:
-            answers[digest].append(line)
+        digest, by = written
+        if by:
+            answers[digest].append((line, by))
     kept = {line.number: answers[line.digest].pop() for line in todo if answers[line.digest]}
     if not kept and any(answers.values()):
         raise WorkspaceError(
             f"{out} holds answers to other lines only", "Name another file for the output, or delete this one"
         )
-    new = b"".join(_numbered(line, number) for number, line in kept.items())
+    new = b"".join(_numbered(line, number) for number, (line, _) in kept.items())
     if new != old:
         atomic_write(out, new)
-    return set(kept)
+    return {number: by for number, (_, by) in kept.items()}
 
 
 def _foreign(out: Path) -> WorkspaceError:
     return WorkspaceError(f"{out} holds something that no batch wrote", "Name another file for the output")
 
 
-def _written(line: bytes) -> tuple[str, bool] | None:
-    """The hash of the input that a line of the output is for, and whether it is an answer.
+def _written(line: bytes) -> tuple[str, str | None] | None:
+    """The hash of the input that a line of the output is for, and what answered it: None for an error line.
 
     None where no batch wrote the line.
     """
@@ -136,9 +145,14 @@ def _written(line: bytes) -> tuple[str, bool] | None:
         found = json.loads(line)
         ours = line.startswith(b"%b%d," % (_HEAD, found["line"]))
         digest, answered = str(found["input"]), found.get("task") in TASKS
+        by = _by(found["model"], found["features"]) if answered else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return (digest, answered) if ours and (answered or "error" in found) else None
+    return (digest, by) if ours and (by or "error" in found) else None
+
+
+def _by(model: str, features: str) -> str:
+    return f"{model} with {features}"
 
 
 def _numbered(line: bytes, number: int) -> bytes:
@@ -162,9 +176,9 @@ def _result(line: _Line, writer: Writer) -> dict[str, Any]:
         head["id"] = request.get("id")
         with getattr(writer, task)(text) as reply:
             answer = reply.finish()
-    except _FATAL:
-        raise
     except TwinError as error:
+        if type(error) is not TwinError:  # what is wrong with a text has no kind of its own
+            raise
         return head | {"error": str(error)}
     return {**head, "task": task, **answer.model_dump(mode="json")}
 

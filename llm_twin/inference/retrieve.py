@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from llm_twin.config import Retrieval
 from llm_twin.contracts.ports import EVERYTHING, Embedder, Filter, Ranked, Reranker, VectorIndex, Vectors
 from llm_twin.contracts.records import Hit
 from llm_twin.contracts.versions import FeatureVersion
-from llm_twin.errors import MismatchError
+from llm_twin.errors import MismatchError, TwinError
 from llm_twin.inference.about import Aboutness
 from llm_twin.inference.confidence import Signals, probability
 from llm_twin.inference.words import checked, matches
@@ -62,10 +63,11 @@ class Retriever:
 
         The index fuses its dense and BM25 results by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR
         2009); the posts of these candidates are then put in order by the whole of each, and the first of
-        what comes out by the reranker, if there is one. Raises TwinError for a query that is no Unicode.
+        what comes out by the reranker, if there is one. Raises TwinError for what nothing could be found
+        by: an empty query or one that is no Unicode, `k` below 1, dates in the wrong order.
         """
-        checked(query, "query")
-        if not self._rows or not query.strip():
+        _check(query, k, by, where)
+        if not self._rows:
             return []
         fused = self._index.hybrid(self.vector(query), query, max(self.config.candidates, k), where)
         scored = self._scored([r.chunk_id for r in fused], query, 0.0 if by == "post" else 1.0)
@@ -143,3 +145,22 @@ class Retriever:
             cosine=max(-1.0, min(1.0, cosine)),
             matches=matches(chunk.text, query),
         )
+
+
+def _check(query: str, k: int, by: str, where: Filter) -> None:
+    if not checked(query, "query").strip():
+        raise TwinError("The query is empty", "Search for something")
+    if k < 1:
+        raise TwinError(f"k = {k} asks for no result", "Give 1 or more")
+    if by not in get_args(By):
+        raise TwinError(f"by = {by!r} is neither post nor chunk", "Give one of them")
+    since, until = _day("since", where.since), _day("until", where.until)
+    if since and until and since > until:
+        raise TwinError(f"since = {where.since} is after until = {where.until}", "Exchange them")
+
+
+def _day(name: str, moment: str | None) -> date | None:
+    try:
+        return date.fromisoformat(moment[:10]) if moment else None
+    except ValueError:
+        raise TwinError(f"{name} = {moment!r} is no date", "Give one such as 2021-04-18") from None

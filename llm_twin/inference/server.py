@@ -1,6 +1,6 @@
 """The twin over HTTP: OpenAI-compatible chat completions, plain and streamed, and a page to talk to it.
 
-    POST /v1/chat/completions   GET /v1/models   GET /healthz   GET /
+    POST /v1/chat/completions   GET /v1/models   GET /v1/models/NAME   GET /healthz   GET /
 
 Importing this module loads FastAPI, so only what serves imports it.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 import re
 import socket
 import time
@@ -50,7 +51,7 @@ KEY = "LLM_TWIN_API_KEY"  # environment variable of the key that requests must b
 MAX_BODY = 1_000_000  # bytes; what fills the context of any base served here is far below
 # Nothing is wrong with the request: it is answered when asked again later, or once somebody has seen to it.
 _PASSING = (EngineError, StoreError, WorkspaceLocked)
-_LASTING = (IntegrityError, MismatchError, MissingDependency, WorkspaceError)
+_LASTING = (IntegrityError, MismatchError, MissingDependency, VersionNotFound, WorkspaceError)
 _PAGE = Path(__file__).with_name("page.html")
 
 Provider = Callable[[str | None], Writer]
@@ -66,8 +67,8 @@ def create_app(
 
     Args:
         provider: gives the writer of a model name ("base", "v3"), or of the live pair for None; called in a
-            thread at every request, so that a promotion is followed. Raises VersionNotFound, which is
-            answered with 404.
+            thread at every request, so that a promotion is followed. VersionNotFound is answered with 404
+            where the name is none of `models`.
         models: the names that can be asked for beside "twin"; called at every GET /v1/models.
         hosts: names that a Host header may hold beside localhost, 127.0.0.1 and [::1]; with 0.0.0.0 or ::
             among them, any plain address.
@@ -84,8 +85,16 @@ def create_app(
     page = _PAGE.read_text(encoding="utf-8")
     page_headers = {"Content-Security-Policy": _policy(page), "X-Content-Type-Options": "nosniff"}
 
+    def names() -> tuple[str, ...]:
+        return LIVE, *models()
+
     def reply_to(asked: wire.ChatRequest) -> Reply:
-        writer = provider(None if asked.model == LIVE else asked.model)
+        try:
+            writer = provider(None if asked.model == LIVE else asked.model)
+        except VersionNotFound:
+            if asked.model in (known := names()):
+                raise  # what is missing is the features, which no client chooses
+            raise wire.no_model(asked.model, known) from None
         sampling = asked.sampling(writer.sampling, writer.context)
         return writer.ask(asked.question, asked.history, sampling)
 
@@ -102,7 +111,14 @@ def create_app(
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        return wire.models((LIVE, *await run_in_threadpool(models)), started)
+        return wire.models(await run_in_threadpool(names), started)
+
+    @app.get("/v1/models/{name}")
+    async def get_model(name: str) -> dict[str, Any]:
+        known = await run_in_threadpool(names)
+        if name not in known:
+            raise wire.no_model(name, known)
+        return wire.model(name, started)
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
@@ -127,7 +143,8 @@ def listen(host: str, port: int, allow_remote: bool = False) -> socket.socket:
         )
     address = host.strip("[]")
     bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name != "nt":  # where it lets another program take the same port
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((address, port))
     except OSError as error:
@@ -150,9 +167,14 @@ def serve(
     port: int,
     allow_remote: bool = False,
     listening: Callable[[str], None] = announce,
+    start: Callable[[], object] = lambda: None,
 ) -> None:
-    """Serve until Ctrl-C; `listening` gets the address. Raises what `listen` raises."""
+    """Serve until Ctrl-C; `listening` gets the address, once `start` has made ready what will answer.
+
+    Raises what `listen` and `start` raise.
+    """
     with listen(host, port, allow_remote) as bound:
+        start()
         bound.listen()  # whoever is told the address may ask at once
         shown = f"[{host.strip('[]')}]" if ":" in host else host
         listening(f"http://{shown}:{bound.getsockname()[1]}/")
@@ -208,18 +230,16 @@ async def _run(reply: Reply, http: Request) -> None:
 
 
 async def _on_twin_error(_: Request, error: Exception) -> JSONResponse:
-    status, code = 400, None
+    status, code, param = 400, None, None
     if isinstance(error, wire.RequestError):
-        status = error.status
-    elif isinstance(error, VersionNotFound):
-        status, code = 404, "model_not_found"
+        status, code, param = error.status, error.code, error.param
     elif isinstance(error, GateRefused):
         status = 403
     elif isinstance(error, _PASSING):
         status = 503
     elif isinstance(error, _LASTING):
         status = 500
-    return JSONResponse(wire.error(str(error), status, code, getattr(error, "param", None)), status)
+    return JSONResponse(wire.error(str(error), status, code, param), status)
 
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
@@ -227,11 +247,9 @@ async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(wire.error(str(error.detail), error.status_code), error.status_code, error.headers)
 
 
-async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(http: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return JSONResponse(wire.error(f"{where}: {first['msg']}.", 400, "invalid_value", where), 400)
+    return await _on_twin_error(http, wire.invalid(error.errors()[0], http.headers.get("content-type", "")))
 
 
 async def _on_bug(_: Request, __: Exception) -> JSONResponse:

@@ -7,11 +7,18 @@ choice, text parts only. The twin adds one key of its own to an answer, "llm_twi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from llm_twin.contracts.ports import Sampling
 from llm_twin.contracts.records import Message
@@ -25,10 +32,18 @@ _MAX_STOPS = 4  # the API's own bound
 class RequestError(TwinError):
     """A request that cannot be answered; `status` is the HTTP status, `param` the field at fault."""
 
-    def __init__(self, what: str, fix: str = "", status: int = 400, param: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        fix: str = "",
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(what, fix)
         self.status = status
         self.param = param
+        self.code = code
 
 
 class _Lenient(BaseModel):
@@ -58,6 +73,14 @@ class ChatMessage(_Lenient):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart] | None = None  # an assistant that called tools said nothing
+
+    @field_validator("content", mode="wrap")
+    @classmethod
+    def _text_only(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError:  # one for each of the types, none of which a client knows by name
+            raise ValueError('only text is understood: a string, or parts of the type "text"') from None
 
     @property
     def text(self) -> str:
@@ -185,8 +208,34 @@ def extra(reply: Reply) -> dict[str, Any]:
 
 def models(names: Sequence[str], created: int) -> dict[str, Any]:
     """Answer of GET /v1/models."""
-    data = [{"id": n, "object": "model", "created": created, "owned_by": "llm-twin"} for n in names]
-    return {"object": "list", "data": data}
+    return {"object": "list", "data": [model(name, created) for name in names]}
+
+
+def model(name: str, created: int) -> dict[str, Any]:
+    """Answer of GET /v1/models/NAME."""
+    return {"id": name, "object": "model", "created": created, "owned_by": "llm-twin"}
+
+
+def no_model(name: str, names: Sequence[str]) -> RequestError:
+    """What is said where a model is asked for that is none of the names."""
+    known = ", ".join(names)
+    return RequestError(
+        f"There is no model {name!r} here", f"Ask for one of: {known}", 404, "model", "model_not_found"
+    )
+
+
+def invalid(problem: Mapping[str, Any], content_type: str) -> RequestError:
+    """What to say of a body that is no ChatRequest; `problem` is the first of those that were found."""
+    where, said = ".".join(str(part) for part in problem["loc"][1:]), problem["msg"]
+    if problem["type"] == "json_invalid":
+        reason, place = problem["ctx"]["error"], problem["loc"][1] + 1
+        return RequestError(f"The body is not JSON: {reason} at character {place}")
+    if not where and "json" not in content_type:
+        # Such bodies are not read: a page of any origin may send one without asking first.
+        return RequestError("The body is not sent as JSON", "Send Content-Type: application/json")
+    if not where:
+        return RequestError("The body is no JSON object", 'Send {"messages": [...]}')
+    return RequestError(f"{where}: {said.removeprefix('Value error, ')}", param=where, code="invalid_value")
 
 
 def error(message: str, status: int, code: str | None = None, param: str | None = None) -> dict[str, Any]:

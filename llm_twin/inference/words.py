@@ -29,11 +29,13 @@ _MIN_STEM = 3
 
 
 def checked(text: str, what: str) -> str:
-    """The text. Raises TwinError, naming `what` it is, for half a character (a lone surrogate).
+    """The text. Raises TwinError, naming `what` it is, for no string and half a character (a lone surrogate).
 
     Arguments that are no UTF-8 come with some, and texts that a program cut between the two halves of an
     emoji; no tokenizer takes them.
     """
+    if not isinstance(text, str):
+        raise TwinError(f"The {what} is no text: {text!r:.80}", "Give it as a string")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -11,7 +11,7 @@ from llm_twin.contracts.manifests import ModelManifest
 
 # The packaged base as the Hub names it, whose model tree joins a version to its base by this.
 _ON_HUB = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # of the Hub; a base may be a folder of this machine instead
+_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # of the Hub; a folder of this machine is written "./models/qwen"
 
 
 def model_card(manifest: ModelManifest, merged: bool = False) -> str:
@@ -21,7 +21,7 @@ def model_card(manifest: ModelManifest, merged: bool = False) -> str:
     """
     base = manifest.base.name
     on_hub = _ON_HUB.get(base)
-    known = on_hub or (base if _ID.fullmatch(base) and not Path(base).is_dir() else None)
+    known = on_hub or (base if _ID.fullmatch(base) else None)
     relation = {"base_model": known, "base_model_relation": "finetune" if merged else "adapter"}
     metadata = (relation if known else {}) | {
         "library_name": "transformers" if merged else "peft",

@@ -40,7 +40,7 @@ def export(version: ModelVersion, target: Path, note: str = "") -> None:
     Raises WorkspaceError where something is at `target` already.
     """
     with delivery(target) as folder:
-        for path in sorted(version.folder.iterdir()):
+        for path in version.files:
             shutil.copyfile(path, folder / path.name)
         if note:
             _seal_with(note, folder, version.manifest)

@@ -29,6 +29,7 @@ from llm_twin.contracts.manifests import (
     read_sealed,
     verify,
 )
+from llm_twin.contracts.ports import Progress, Silent
 from llm_twin.contracts.versions import BASE, ModelVersion
 from llm_twin.errors import IntegrityError, VersionNotFound
 from llm_twin.registry import database
@@ -72,7 +73,7 @@ class Registry:
         self._file = folder / "registry.db"
 
     def register(self, files: Path, manifest: ModelManifest) -> ModelVersion:
-        """Seal the files of a folder as the next version and make it the candidate.
+        """Seal the files of a folder as the next version and make it the candidate, if it is not live.
 
         `manifest.version`, `files` and `content_id` are filled in here. Content that is registered already is
         not registered twice: its version is returned, its files restored where they were damaged. Raises
@@ -92,7 +93,9 @@ class Registry:
                 if not known:
                     row = (number, named.content_id, named.features.name, _now())
                     db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", row)
-                db.execute("INSERT OR REPLACE INTO candidate VALUES (1, ?)", (number,))
+                live = self._live_in(db)
+                if live is None or live.model != named.version:
+                    db.execute("INSERT OR REPLACE INTO candidate VALUES (1, ?)", (number,))
         return self._open(named.content_id)
 
     @contextmanager
@@ -267,25 +270,47 @@ class Registry:
             db.execute("DELETE FROM candidate WHERE number = ?", (pair.model[1:],))
         return True
 
-    def rollback(self, allow_tainted: bool = False, features: Collection[str] | None = None) -> Pair:
+    def rollback(
+        self,
+        allow_tainted: bool = False,
+        features: Collection[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Pair:
         """Restore the last live pair before the present one that can serve.
 
         A pair whose model is tainted cannot, unless that is allowed, nor one whose features are not among the
-        names in `features`, where these are given. Raises VersionNotFound where there was none.
+        names in `features`, where these are given, nor one whose model is damaged: `progress` is told of
+        those. Raises VersionNotFound where there was none.
         """
-        with database.writing(self._file) as db:
-            earlier = db.execute(_HISTORY).fetchall()[1:]
-            tainted = set() if allow_tainted else {f"v{n}" for (n,) in db.execute("SELECT number FROM taint")}
-            clean = [row for row in earlier if row[1] not in tainted]
-            found = next((row for row in clean if features is None or row[2] in features), None)
+        progress = progress or Silent()
+        while True:
+            history = self._rows(_HISTORY)
+            tainted = {} if allow_tainted else self.tainted()
+            clean = [row for row in history[1:] if row[1] not in tainted]
+            there = [row for row in clean if features is None or row[2] in features]
+            found = next((row for row in there if self._can_serve(row[1], progress)), None)
             if found is None:
-                why = " whose model is not tainted" if earlier else ""
+                why = " whose model is not tainted" if history[1:] else ""
                 why = " whose features are still there" if clean else why
+                why = " whose model is undamaged" if there else why
                 raise VersionNotFound(
                     f"There is no earlier live pair{why} to go back to", "See llm-twin models list"
                 )
-            db.execute("UPDATE live SET undone = 1 WHERE id > ?", found[:1])
-        return Pair(*found[1:])
+            with database.writing(self._file) as db:
+                # While the files were read another process may have switched: then it is looked at again.
+                if db.execute(_HISTORY).fetchall() == history:
+                    db.execute("UPDATE live SET undone = 1 WHERE id > ?", found[:1])
+                    return Pair(*found[1:])
+
+    def _can_serve(self, model: str, progress: Progress) -> bool:
+        if model == BASE:
+            return True
+        try:
+            self.get(model)
+        except (IntegrityError, VersionNotFound) as error:
+            progress.say(f"Passed over {model}: {error.what}.")
+            return False
+        return True
 
     def taint(self, name: str, posts: Iterable[str]) -> None:
         """Name posts, forgotten since, that a version was trained on. Raises VersionNotFound."""

@@ -12,7 +12,6 @@ Only what is recognised is replaced, and only where it gives what the original g
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
 import torch
@@ -29,7 +28,10 @@ def fuse(model: Any) -> int:
     for module in model.modules():
         for recognised, forward in _KINDS:
             if recognised(module) and _agrees(module, forward):
-                module.forward = MethodType(forward, module)
+                # By its class: a method set on a module would refer to it, a cycle for which a whole base
+                # stays in memory until Python happens to look for cycles.
+                kind = type(module)
+                module.__class__ = type(kind.__name__, (kind,), {"forward": forward})
                 replaced += 1
                 break
     return replaced

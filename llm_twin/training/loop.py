@@ -103,8 +103,8 @@ def run(
     `report.adapter_dir`.
 
     `model` is changed in place (LoRA layers are put into it). `resume` continues from the last checkpoint
-    in `run_dir`, to the same result as if it had never stopped. On an interrupt a checkpoint is saved
-    first.
+    in `run_dir`, to the same result as if it had never stopped; where there is none it says so and begins
+    anew. On an interrupt a checkpoint is saved first.
 
     Of several processes each calls this, and gets the same report; the first alone measures and writes.
 
@@ -128,6 +128,8 @@ def run(
 
     run_dir.mkdir(parents=True, exist_ok=True)
     last = checkpoint.newest(run_dir) if resume else None
+    if resume and last is None:
+        progress.say("There is no checkpoint of a run on these features with these settings: it begins anew")
     # Of a run that is at its end, the first may have written its last measure before the others look.
     earlier = from_first(lambda: checkpoint.read(last) if last is not None else None)
     if earlier is None:

@@ -249,6 +249,15 @@ def test_llama_cpp_leaves_no_worker_behind_and_refuses_after_close(
         engine.stream(prompt, "base", GREEDY)
 
 
+def test_llama_cpp_refuses_a_stream_that_is_begun_after_close(base: BaseModel, prompt: list[int]) -> None:
+    assert base.gguf
+    engine = LlamaCppEngine(base.gguf, {}, context=256, threads=1)
+    stream = engine.stream(prompt, "base", GREEDY)
+    engine.close()
+    with pytest.raises(EngineError, match="engine was closed"):
+        next(stream)
+
+
 def test_llama_cpp_keeps_its_port_to_itself(llama: LlamaCppEngine) -> None:
     address = llama._server.listening_address
     assert address.startswith("http://127.0.0.1:")

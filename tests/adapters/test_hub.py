@@ -94,9 +94,11 @@ def version(tmp_path: Path) -> ModelVersion:
 
 
 def test_a_version_is_uploaded_as_it_lies_and_stays_private(hub: Hub, version: ModelVersion) -> None:
+    sealed = {path.name: path.read_bytes() for path in version.folder.iterdir()}
+    (version.folder / ".DS_Store").write_bytes(b"of a file manager")
     where = push(version, "ada/twin", endpoint=hub.url)
     assert where == f"{hub.url}/ada/twin/commit/1"
-    assert hub.files == {path.name: path.read_bytes() for path in version.folder.iterdir()}
+    assert hub.files == sealed
     assert {ADAPTER, CARD} < set(hub.files)
     assert hub.summaries == [f"v1, content id {version.manifest.content_id}"]
     assert [(m["organization"], m["name"], m["visibility"]) for m in hub.made] == [("ada", "twin", "private")]

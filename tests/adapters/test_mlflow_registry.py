@@ -43,6 +43,8 @@ def test_a_version_is_a_run_with_its_files_and_a_registered_model(
     registry: Registry, client: Any, uri: str, tmp_path: Path
 ) -> None:
     version = made(registry, tmp_path, 0.5)
+    sealed = {path.name: path.read_bytes() for path in version.folder.iterdir()}
+    (version.folder / ".DS_Store").write_bytes(b"of a file manager")
     assert push(version, ["live"], uri, NAME) == f"models:/{NAME}/1"
     there = client.get_model_version_by_alias(NAME, "live")
     assert there.version in (1, "1")
@@ -53,9 +55,7 @@ def test_a_version_is_a_run_with_its_files_and_a_registered_model(
     assert run.data.metrics["bits_per_byte.test.adapter"] == 1.5
     assert run.data.metrics["bits_per_byte.validation.base.high"] == 2.0
     copied = Path(client.download_artifacts(there.run_id, "model", str(tmp_path)))
-    assert {p.name: p.read_bytes() for p in copied.iterdir()} == {
-        p.name: p.read_bytes() for p in version.folder.iterdir()
-    }
+    assert {p.name: p.read_bytes() for p in copied.iterdir()} == sealed
 
 
 def test_a_version_is_registered_once_and_aliases_follow(

@@ -108,12 +108,6 @@ def test_identity_is_of_the_weights_not_of_the_name(embedder: SentenceEmbedder, 
     assert len(embedder.id) == 16
 
 
-@pytest.mark.parametrize("model", [Path("no/such/folder"), "no such id: at all"])
-def test_a_model_that_is_not_there(model: Path | str) -> None:
-    with pytest.raises(MissingDependency, match=r"features\.embedder"):
-        _ = SentenceEmbedder(model, "x").dim
-
-
 def test_a_folder_without_weights(tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match=r"holds no \.safetensors"):
         _ = SentenceEmbedder(tmp_path, "x").id

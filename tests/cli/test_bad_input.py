@@ -127,8 +127,8 @@ def test_missing_weights_name_the_exact_command(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["init", "twin.yaml"], 1, "twin.yaml cannot be written (File exists)"),
-        (["posts", "export", "."], 1, ". cannot be written (Is a directory)"),
+        (["init", "twin.yaml"], 1, "twin.yaml cannot be used (File exists)"),
+        (["posts", "export", "."], 1, ". cannot be used (Is a directory)"),
         (["serve", "--port", "80000"], 2, "less than or equal to 65535"),
         (["serve", "--host", "0.0.0.0"], 1, "--allow-remote"),
         (["serve", "--host", "0.0.0.0", "--allow-remote"], 1, "LLM_TWIN_API_KEY"),
@@ -185,7 +185,7 @@ def test_neither_what_is_no_text_nor_a_failed_save_ends_a_chat(trained: Path) ->
     assert "Traceback" not in done.stderr
     assert done.stdout.count("base with F0001; first word after") == 2
     saved, model = done.stderr.splitlines()
-    assert "chats cannot be written (File exists)" in saved
+    assert "chats cannot be used (File exists)" in saved
     assert "v9" in model
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_twin.cli.forget import _lines
 from tests.compose.traces import furnish, search_for_target, target
 from tests.front_door import llm_twin, told
 
@@ -40,12 +41,16 @@ def test_a_post_is_forgotten_and_its_model_refused(folder: Path) -> None:
 
     again = told(folder, "forget", post.id, "--yes")
     assert f"{post.id} was forgotten before" in again
-    assert "The live model is tainted" in again
+    assert again.endswith("train a clean one (llm-twin train), or llm-twin models rollback.\n")
+    *_, last = _lines(compose.forget(space, post.id, dry_run=True), tainted=True)
+    assert last.endswith("train a clean one (llm-twin train).")
 
     refused = llm_twin(folder, "ask", "What did he say?")
     assert refused.returncode == 3
     (line,) = refused.stderr.splitlines()
-    assert line.startswith(f"llm-twin: v1 was trained on post {post.id}, which was forgotten since. Train")
+    assert line.startswith(
+        f"llm-twin: v1 was not served: it was trained on post {post.id}, which was forgotten since."
+    )
     assert llm_twin(folder, "models", "promote", "v1").returncode == 3
     listed = {
         m["version"]: m["tainted"] for m in json.loads(told(folder, "models", "list", "--json"))["models"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -37,6 +38,19 @@ def test_a_batch_with_a_line_that_failed_says_so_by_its_exit_code(folder: Path) 
     )
     (folder / "in.jsonl").write_text("\n")
     assert llm_twin(folder, "batch", "in.jsonl", "out.jsonl", "-m", "base").returncode == 0
+
+
+def test_answers_of_another_model_that_stay_are_told_of(folder: Path) -> None:
+    line = '{"ask": "What of the walnuts?"}'
+    (folder / "asked.jsonl").write_text(f"{line}\n")
+    answer = {"line": 1, "id": None, "input": hashlib.sha256(line.encode()).hexdigest()[:16], "task": "ask"}
+    answer |= {"text": "Paid for.", "model": "v1", "features": "F0001"}
+    (folder / "answered.jsonl").write_text(json.dumps(answer) + "\n")
+    words = ("batch", "asked.jsonl", "answered.jsonl", "-m", "base")
+    said = told(folder, *words)
+    assert said.startswith("0 answered, 1 were there already (1 by v1 with F0001), 0 failed; answered.jsonl")
+    assert "name another file" in said
+    assert json.loads(told(folder, *words, "--json"))["others"] == {"v1 with F0001": 1}
 
 
 def test_a_site_is_searched_with_or_without_its_www(tmp_path: Path) -> None:

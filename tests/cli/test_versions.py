@@ -45,9 +45,14 @@ def write(folder: Path, *numbers: int, more: str = "") -> None:
 
 def test_list(folder: Path) -> None:
     found = json.loads(told(folder, "features", "list", "--json"))["features"]
-    assert [(f["version"], f["parent"], f["counts"]["posts"]) for f in found] == [
-        ("F0001", None, 5),
-        ("F0002", "F0001", 6),
+    assert [(f["version"], f["parent"], f["counts"]["posts"], f["live"]) for f in found] == [
+        ("F0001", None, 5, False),
+        ("F0002", "F0001", 6, True),  # the build moved the pair
+    ]
+    assert [line.split()[-1] == "live" for line in told(folder, "features", "list").splitlines()] == [
+        False,  # the headings
+        False,
+        True,
     ]
 
 

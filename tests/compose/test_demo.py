@@ -8,7 +8,8 @@ import pytest
 from llm_twin import compose
 from llm_twin.compose.demo import trained_anyhow
 from llm_twin.contracts.ports import Progress, Silent
-from llm_twin.errors import MismatchError
+from llm_twin.errors import MismatchError, WorkspaceError
+from llm_twin.sample import AUTHOR
 
 
 def test_a_demo_run_again_by_another_program_trains_anew(
@@ -25,3 +26,11 @@ def test_a_demo_run_again_by_another_program_trains_anew(
     compose.init(tmp_path / "twin")
     trained_anyhow(compose.open_workspace(tmp_path / "twin"), "F0001", Silent())
     assert asked == [("F0001", True), ("F0001", False)]
+
+
+@pytest.mark.parametrize("author", [None, "Ann O'Dell"])
+def test_the_sample_never_mixes_with_a_user_s_posts(tmp_path: Path, author: str | None) -> None:
+    workspace = compose.init(tmp_path / "twin", author)
+    with pytest.raises(WorkspaceError, match="llm-twin demo --workspace DIR"):
+        compose.demo(tmp_path / "twin", overrides=[f"author.name={AUTHOR}"])
+    assert not workspace.library.exists()

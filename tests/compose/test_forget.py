@@ -191,7 +191,9 @@ def test_a_tainted_version_serves_only_where_it_is_allowed(
     with Twin(space) as twin:
         assert twin.models == ("base", "v2")
         for request in (twin.ask, twin.write, twin.rewrite, twin.conversation().ask):
-            with pytest.raises(Tainted, match=r"v1 was trained on post .*llm-twin train.*--allow-tainted"):
+            with pytest.raises(
+                Tainted, match=r"v1 was not served: it was trained on post .*llm-twin train.*--allow-tainted"
+            ):
                 request("What did he say?")
         with pytest.raises(Tainted):
             twin.serve(port=0)
@@ -347,6 +349,30 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
     for name in ("id", "posts", "alike", "versions", "tainted", "files", "yours", "runs", "embeddings"):
         assert getattr(report, name) == getattr(done, name), name
     assert (report.successor, report.live) == (None, Pair("v1", "F0002"))
+
+
+def test_going_back_is_advised_only_where_that_leads_to_a_clean_version(tmp_path: Path) -> None:
+    compose.init(tmp_path / "twin")
+    space = compose.open_workspace(tmp_path / "twin")
+    for n, name in enumerate(("one", "two"), start=1):
+        space.registry.register(adapter(tmp_path / name, name), manifest())
+        space.registry.switch(Pair(f"v{n}", "F0001"), "a test", expected=space.registry.live())
+    space.registry.taint("v2", ["a"])
+    with pytest.raises(Tainted, match="models rollback"):
+        compose.refuse_tainted(space, "v2")
+    space.registry.taint("v1", ["a"])
+    with pytest.raises(Tainted) as refused:
+        compose.refuse_tainted(space, "v2")
+    assert "rollback" not in str(refused.value)
+    assert "--model base" in str(refused.value)
+
+
+def test_zip_files_of_the_author_are_named_and_stay(space: Twinspace, post: Post) -> None:
+    root = space.workspace.root
+    compose.export_model(space, "v1", root / "v1.zip")
+    (root / "cut.zip").write_bytes((root / "v1.zip").read_bytes()[:-30])
+    report = compose.forget(space, post.id, dry_run=True)
+    assert (set(report.yours), report.unread) == ({*YOURS, "v1.zip"}, ("cut.zip",))
 
 
 def test_again_it_finds_nothing_more(space: Twinspace, post: Post, search: Search) -> None:

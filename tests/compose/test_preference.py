@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_twin import compose, evaluation
-from llm_twin.adapters.base_model import HFChatTokenizer
+from llm_twin.adapters.base_model import HFChatTokenizer, load_model
 from llm_twin.compose import preference
 from llm_twin.compose.parts import base_model
 from llm_twin.contracts import bits
@@ -89,6 +90,25 @@ def test_drafts_are_not_made_twice(tmp_path: Path) -> None:
         first.preference.before,
         first.preference.after,
     )
+
+
+def test_what_drafts_has_the_memory_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[weakref.ref[Any]] = []
+    beside: list[int] = []
+    start = preference.engine
+
+    def loading(*given: Any) -> Any:
+        loaded.append(weakref.ref(model := load_model(*given)))
+        return model
+
+    def starting(*given: Any) -> Any:
+        beside.append(sum(model() is not None for model in loaded))
+        return start(*given)
+
+    monkeypatch.setattr("llm_twin.adapters.base_model.load_model", loading)
+    monkeypatch.setattr(preference, "engine", starting)
+    compose.train(opened(tmp_path))
+    assert beside == [0, 0], "before the preference step, and after it"
 
 
 def test_features_without_rewrite_samples_say_what_to_do(tmp_path: Path) -> None:

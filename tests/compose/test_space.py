@@ -40,7 +40,8 @@ def test_a_model_in_the_workspace_is_no_strangers_on_the_hub(root: Path) -> None
     assert found.folder == root / "models" / "base"
     assert found.gguf == root / "models" / "base.gguf"
     assert found.id == resolve_base(str(found.folder)).id
-    assert found.name == "models/base", "as it is written: a version says no path of this machine"
+    assert found.name == "./models/base", "no path of this machine, and no stranger's id"
+    assert compose.base_model(opened(base__id=found.name)).id == found.id
     made_by = compose.embedder(space)
     assert made_by.id
     assert made_by.name.startswith("models/e5")
@@ -55,7 +56,7 @@ def test_what_can_be_no_path_is_an_error_for_people(root: Path, name: str) -> No
         compose.base_model(opened(base__id=name))
     with pytest.raises(MissingDependency, match="no GGUF file"):
         compose.base_model(opened(base__gguf=name))
-    with pytest.raises(MissingDependency):
+    with pytest.raises(MissingDependency, match=r"features\.embedder is .*neither a folder nor .*MiniLM"):
         compose.embedder(opened(features__embedder=name))
 
 

@@ -13,7 +13,7 @@ from llm_twin.config import Config
 from llm_twin.contracts.manifests import MANIFEST, file_hash
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.versions import POSTS, SAMPLES, FeatureVersion, write_lines
-from llm_twin.errors import EmptyStore, EngineError, GateRefused
+from llm_twin.errors import ConfigError, EmptyStore, EngineError, GateRefused
 from llm_twin.feature import run
 from tests.compose.tiny import OVERRIDES, make_base, make_workspace
 from tests.feature.conftest import HashEmbedder, MemoryStore, make_post
@@ -54,6 +54,14 @@ def test_an_adapter_that_could_not_be_served_is_not_trained(tmp_path: Path) -> N
     assert not space.workspace.runs.exists()
 
 
+def test_samples_longer_than_the_base_was_made_for_are_not_trained_on(tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path / "twin", make_base(tmp_path / "base"))
+    space = compose.open_workspace(folder, ["training.sequence_tokens=2049"])
+    with pytest.raises(ConfigError, match=r"training\.sequence_tokens = 2049: .* made for 2048 at most"):
+        compose.train(space)
+    assert not space.workspace.runs.exists()
+
+
 def test_for_transformers_a_gguf_is_made_where_that_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +92,16 @@ def test_a_resumed_run_keeps_the_precision_it_began_with(
         assert (report.version, report.run.bits_per_byte["base"].dtype) == ("v1", "fp32")
 
 
+def test_posts_that_cannot_be_divided_call_for_others(tmp_path: Path) -> None:
+    (tmp_path / "twin.yaml").write_text("")
+    space = compose.open_workspace(tmp_path)
+    text = make_post(0).markdown
+    alike = [make_post(n, f"{text}\n\n{make_post(n).markdown.split('.')[0]}.") for n in range(1, 5)]
+    run(alike, Config(), HashEmbedder(), MemoryStore(), space.workspace, Silent())
+    with pytest.raises(GateRefused, match=r"None of 4 posts is held out .* Collect more posts that differ"):
+        compose.train(space)
+
+
 def test_paraphrased_targets_are_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "twin.yaml").write_text("")
     space = compose.open_workspace(tmp_path)
@@ -96,6 +114,6 @@ def test_paraphrased_targets_are_not_trained_on(tmp_path: Path) -> None:
     ]
     write_lines(folder / SAMPLES, told)
     reseal(version, SAMPLES)
-    with pytest.raises(GateRefused, match=r"F0001 is not fit to train on: .* are not the author's text"):
+    with pytest.raises(GateRefused, match=r"F0001 is not fit to train on: .* author's text .* Rebuild"):
         compose.train(space)
     assert space.registry.entries() == []

@@ -16,7 +16,7 @@ from llm_twin.contracts.prose import join
 from llm_twin.contracts.records import Post, Sample
 from llm_twin.contracts.versions import POSTS, SAMPLES, FeatureVersion, write_lines
 from llm_twin.feature import run
-from llm_twin.feature.doctor import check, examples
+from llm_twin.feature.doctor import check, examples, remedy
 from llm_twin.workspace import Workspace
 
 Make = Callable[..., Post]
@@ -194,13 +194,16 @@ def test_a_task_that_drowns_the_others(version: FeatureVersion) -> None:
 def test_the_same_sample_again(version: FeatureVersion) -> None:
     problems = check(spoiled(version, [*version.samples, version.samples[0]]))
     assert problem(problems, "more than once").endswith(f"({version.samples[0].id})")
+    assert remedy(version) == "Rebuild it: llm-twin features build"
 
 
 def test_no_or_few_training_samples(version: FeatureVersion) -> None:
     train = [s for s in version.samples if s.split == "train"]
     assert problem(check(spoiled(version, [])), "no training samples")
     shutil.rmtree(version.folder.parent / "F0666")
-    assert problem(check(spoiled(version, train[:7])), "There are 7 training samples, fewer than 8")
+    few = spoiled(version, train[:7])
+    assert problem(check(few), "There are 7 training samples, fewer than 8")
+    assert remedy(few).startswith("Collect more posts")
 
 
 def test_a_target_that_is_cut(version: FeatureVersion) -> None:
@@ -297,6 +300,7 @@ def test_a_split_that_holds_nothing_out(version: FeatureVersion) -> None:
         both = {"train": (*splits["train"], *splits[split]), others: splits[others], split: ()}
         version.manifest.__dict__["splits"] = both
         assert f"None of 40 posts is held out for {split}" in check(version)
+        assert remedy(version).startswith("Collect more posts that differ from one another")
 
 
 @pytest.mark.parametrize(("number", "held"), [(2, False), (3, True)])

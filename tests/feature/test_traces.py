@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,33 @@ def test_what_is_no_text_or_not_there_holds_nothing(traces: Traces, tmp_path: Pa
     assert not traces.within(tmp_path / "a.png")
     assert not traces.within(tmp_path / "none")
     assert not traces.within(tmp_path)
+
+
+def packed(path: Path, content: bytes, kind: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("weights.bin", b"\0" * 8 + SAID.encode())
+        archive.writestr("folder/", "")
+        archive.writestr("folder/text", content)
+    return path
+
+
+def test_a_zip_file_is_looked_into(traces: Traces, said: Post, tmp_path: Path) -> None:
+    assert traces.within(packed(tmp_path / "a.zip", json.dumps({"posts": [said.id]}).encode()))
+    assert traces.within(packed(tmp_path / "b.zip", SAID.encode(), zipfile.ZIP_STORED))
+    assert traces.within(packed(tmp_path / "c.zip", b"So it goes on and on.")) is False
+
+
+def test_of_a_zip_file_that_cannot_be_read_whole_nothing_is_known(traces: Traces, tmp_path: Path) -> None:
+    whole = packed(tmp_path / "a.zip", SAID.encode())
+    (tmp_path / "cut.zip").write_bytes(whole.read_bytes()[:-30])
+    bad = bytearray(packed(tmp_path / "stored.zip", SAID.encode(), zipfile.ZIP_STORED).read_bytes())
+    bad[bad.rindex(b"Yarrow")] ^= 1
+    (tmp_path / "bad.zip").write_bytes(bad)
+    packed(tmp_path / "nested.zip", whole.read_bytes())
+    packed(tmp_path / "other.zip", SAID.encode(), zipfile.ZIP_LZMA)
+    packed(tmp_path / "bomb.zip", b" " * 1_000_000)
+    for name in ("cut", "bad", "nested", "other", "bomb"):
+        assert traces.within(tmp_path / f"{name}.zip") is None, name
 
 
 def test_no_post_leaves_no_trace(tmp_path: Path) -> None:

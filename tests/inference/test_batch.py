@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from doubles import ScriptedEngine
 
-from llm_twin.errors import EngineError, StoreError, TwinError, WorkspaceError
+from llm_twin.errors import (
+    ConfigError,
+    EngineError,
+    IntegrityError,
+    MismatchError,
+    MissingDependency,
+    StoreError,
+    TwinError,
+    WorkspaceError,
+)
 from llm_twin.inference import batch
 from llm_twin.inference.writer import Writer
 
@@ -87,13 +96,26 @@ def test_what_failed_is_tried_again_in_its_place(make_writer: Callable[..., Writ
     assert [(r["line"], "error" in r) for r in results(out)] == [(1, False), (2, True), (3, False)]
 
 
-def test_a_store_that_is_gone_stops_the_run(make_writer: Callable[..., Writer], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        StoreError("Qdrant does not answer"),
+        ConfigError(["max_tokens = 4096 leaves no room for a prompt"], "generation"),
+        MissingDependency("No package sentence-transformers"),
+        IntegrityError("posts.jsonl differs from its hash"),
+        MismatchError("F0001 was embedded with another embedder"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_what_is_no_fault_of_a_line_stops_the_run(
+    make_writer: Callable[..., Writer], tmp_path: Path, failure: TwinError
+) -> None:
     source, out = prepared(tmp_path, [LINES[0], LINES[8]])
 
     def fail(n: int) -> None:
-        raise StoreError("Qdrant does not answer")
+        raise failure
 
-    with pytest.raises(StoreError):
+    with pytest.raises(type(failure)):
         batch.run(source, out, make_writer(engine=ScriptedEngine(before=fail)))
     assert results(out) == []
 
@@ -146,6 +168,18 @@ def test_answers_move_with_their_lines(writer: Writer, tmp_path: Path) -> None:
     assert results(out, "line")[1:4] == [before[0], before[3], before[2]]
 
 
+def test_what_another_model_answered_before_is_told_and_stays(
+    make_writer: Callable[..., Writer], tmp_path: Path
+) -> None:
+    source, out = prepared(tmp_path, [LINES[0], LINES[2], LINES[8]])
+    assert batch.run(source, out, make_writer("v1")).others == {}
+    prepared(tmp_path, [LINES[0], LINES[2], LINES[8], LINES[4]])
+    report = batch.run(source, out, make_writer("base"))
+    assert (report.done, report.skipped, report.others) == (1, 2, {"v1 with F0001": 2})
+    assert [r.get("model") for r in results(out)] == ["v1", None, "v1", "base"]
+    assert batch.run(source, out, make_writer("v1")).others == {"base with F0001": 1}
+
+
 def test_answers_to_another_input_are_left_alone(writer: Writer, tmp_path: Path) -> None:
     source, out = prepared(tmp_path, [LINES[0], LINES[2]])
     batch.run(source, out, writer)
@@ -185,7 +219,7 @@ def test_input_and_output_must_be_readable_and_two(writer: Writer, tmp_path: Pat
         batch.run(tmp_path / "none.jsonl", out, writer)
     with pytest.raises(WorkspaceError, match="both the input and the output"):
         batch.run(source, source, writer)
-    with pytest.raises(WorkspaceError, match=r"cannot be written \(Is a directory\)"):
+    with pytest.raises(WorkspaceError, match=r"cannot be used \(Is a directory\)"):
         batch.run(source, tmp_path, writer)
     source.write_bytes(b"\xff\xfe{}")
     with pytest.raises(WorkspaceError, match="cannot be read"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from llm_twin.config import Config, Retrieval
 from llm_twin.contracts.ports import Filter
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import FeatureVersion
-from llm_twin.errors import MismatchError
+from llm_twin.errors import MismatchError, TwinError
 from llm_twin.inference.retrieve import By, Retriever
 
 
@@ -91,9 +92,27 @@ def test_a_reranker_reads_the_first_results_and_puts_them_in_order(
     assert reranker.read == [features.chunks[h.chunk_id].indexed_text for h in before[:3]]
 
 
-@pytest.mark.parametrize("query", ["", "  \n"])
-def test_an_empty_query_finds_nothing(retriever: Retriever, query: str) -> None:
-    assert retriever.search(query, 5) == []
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"query": ""}, "The query is empty"),
+        ({"query": " \n"}, "The query is empty"),
+        ({"query": None}, "The query is no text: None"),
+        ({"k": 0}, "k = 0"),
+        ({"k": -1}, "k = -1"),
+        ({"by": "foo"}, "by = 'foo' is neither post nor chunk"),
+        ({"where": Filter(since="2022-01-01", until="2021-01-01")}, "2022-01-01 is after until = 2021-01-01"),
+        ({"where": Filter(until="yesterday")}, "until = 'yesterday' is no date"),
+    ],
+)
+def test_what_nothing_could_be_found_by_is_an_error(
+    retriever: Retriever, changed: dict[str, Any], said: str
+) -> None:
+    one_day = Filter(since="2021-03-04", until="2021-03-04")
+    asked: dict[str, Any] = {"query": "kettle", "k": 5, "where": one_day}
+    assert retriever.search(**asked)
+    with pytest.raises(TwinError, match=said):
+        retriever.search(**asked | changed)
 
 
 def test_another_embedder_is_refused_naming_both(features: FeatureVersion) -> None:

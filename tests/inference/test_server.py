@@ -9,11 +9,13 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from doubles import ScriptedEngine
+from starlette.testclient import TestClient
 
 from llm_twin.errors import (
     DiskFull,
@@ -153,7 +155,9 @@ def test_an_unknown_model_is_404_in_the_official_form(client: httpx.Client, engi
         response = client.post("/v1/chat/completions", json=ASK | {"model": "gpt-4", "stream": stream})
         assert response.status_code == 404
         assert error_of(response)["code"] == "model_not_found"
-        assert "gpt-4" in error_of(response)["message"]
+        assert error_of(response)["param"] == "model"
+        said = error_of(response)["message"]
+        assert said == "There is no model 'gpt-4' here. Ask for one of: twin, base, v1, v3."
     assert engine.requests == []
 
 
@@ -196,7 +200,8 @@ def test_sampling_is_honoured_and_bounded(client: httpx.Client, engine: Scripted
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": " "}]}, "messages"),
         ({"messages": [{"role": "assistant", "content": "I"}]}, "messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
         ({"stop": ["a"] * 5}, "stop"),
         ({"stop": ""}, "stop"),
         ({"messages": [{"role": "user", "content": None}]}, "messages"),
@@ -252,11 +257,26 @@ def test_bad_bodies_and_paths_have_the_official_form(client: httpx.Client) -> No
     headers = {"Content-Type": "application/json"}
     torn = client.post("/v1/chat/completions", content=b'{"messages": [', headers=headers)
     assert torn.status_code == 400
-    assert error_of(torn)["message"]
+    assert error_of(torn)["message"] == "The body is not JSON: Expecting value at character 15."
+    assert error_of(torn)["param"] is None
+    listed = client.post("/v1/chat/completions", json=[ASK])
+    assert listed.status_code == 400
+    assert error_of(listed)["message"].startswith("The body is no JSON object.")
     assert client.get("/v1/chat/completions").status_code == 405
     missing = client.get("/v1/nothing")
     assert missing.status_code == 404
     assert error_of(missing)["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
+def test_json_that_a_foreign_page_could_send_unasked_is_not_read(
+    client: httpx.Client, engine: ScriptedEngine, kind: str | None
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    response = client.post("/v1/chat/completions", content=json.dumps(ASK), headers=headers)
+    assert response.status_code == 400
+    assert "Send Content-Type: application/json" in error_of(response)["message"]
+    assert engine.requests == []
 
 
 def test_a_body_over_the_bound_is_413_with_or_without_its_length(client: httpx.Client) -> None:
@@ -333,6 +353,10 @@ def test_models_and_health(client: httpx.Client) -> None:
     assert body["object"] == "list"
     assert [m["id"] for m in body["data"]] == ["twin", "base", "v1", "v3"]
     assert all(m["object"] == "model" and m["owned_by"] for m in body["data"])
+    assert client.get("/v1/models/v3").json() == body["data"][-1]
+    missing = client.get("/v1/models/v2")
+    assert missing.status_code == 404
+    assert error_of(missing)["code"] == "model_not_found"
 
 
 def test_the_page_is_whole_in_itself_and_its_policy_lets_nothing_else_in(client: httpx.Client) -> None:
@@ -426,6 +450,7 @@ def test_an_engine_that_fails_is_an_error_before_and_within_a_stream(
         (IntegrityError, 500),
         (MismatchError, 500),
         (MissingDependency, 500),
+        (VersionNotFound, 500),
         (DiskFull, 500),
         (Tainted, 403),
         (TwinError, 400),
@@ -444,6 +469,15 @@ def test_what_is_wrong_with_the_server_is_not_the_clients_fault(
     assert error_of(response)["type"] == ("server_error" if status >= 500 else "invalid_request_error")
 
 
+def test_features_that_are_missing_are_not_the_clients_fault() -> None:
+    def provider(name: str | None) -> Writer:
+        raise VersionNotFound("There is no feature version 'F9999'", "Build one: llm-twin features build")
+
+    client = TestClient(create_app(provider, lambda: ("base",)), base_url="http://localhost")
+    for name, status in (("twin", 500), ("base", 500), ("v1", 404)):
+        assert client.post("/v1/chat/completions", json=ASK | {"model": name}).status_code == status
+
+
 def test_the_network_is_not_listened_on_unless_asked() -> None:
     with pytest.raises(TwinError, match=r"serve\.host = 0\.0\.0\.0 would open .*--allow-remote .*_API_KEY"):
         listen("0.0.0.0", 0)
@@ -452,6 +486,15 @@ def test_the_network_is_not_listened_on_unless_asked() -> None:
         taken.listen()
         with pytest.raises(TwinError, match="cannot be listened on"):
             listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(("system", "reused"), [("posix", True), ("nt", False)])
+def test_on_windows_no_other_program_may_take_the_port(
+    monkeypatch: pytest.MonkeyPatch, system: str, reused: bool
+) -> None:
+    monkeypatch.setattr("llm_twin.inference.server.os", SimpleNamespace(name=system))
+    with listen("127.0.0.1", 0) as bound:
+        assert bool(bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) == reused
 
 
 def test_serve_says_its_address_and_answers_there(make_writer: Callable[..., Writer]) -> None:
@@ -464,6 +507,16 @@ def test_serve_says_its_address_and_answers_there(make_writer: Callable[..., Wri
     thread.start()
     assert ended(lambda: bool(said))
     assert httpx.get(f"{said[0]}healthz", timeout=20).json() == {"status": "ok"}
+
+
+def test_what_does_not_start_is_not_listened_on() -> None:
+    def start() -> Writer:
+        raise EngineError("The engine did not start", "See its log")
+
+    said: list[str] = []
+    with pytest.raises(EngineError):
+        serve(create_app(lambda name: start(), lambda: ()), "127.0.0.1", 0, False, said.append, start)
+    assert said == []
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,8 @@ def test_a_paragraph_beyond_the_context_is_cut_between_sentences(make_writer: Ca
 def test_nothing_to_do_is_a_clear_error(writer: Writer, call: str, what: str) -> None:
     with pytest.raises(TwinError, match=f"The {what} is empty"):
         getattr(writer, call)("  \n ")
+    with pytest.raises(TwinError, match=f"The {what} is no text: None"):
+        getattr(writer, call)(None)
 
 
 @pytest.mark.parametrize(

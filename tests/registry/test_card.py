@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -27,12 +25,8 @@ def test_any_other_base_is_named_as_the_configuration_names_it() -> None:
     assert f"Base: Qwen/Qwen3-0.6B, sha256 {'b' * 64}.\n" in card
 
 
-@pytest.mark.parametrize("name", ["/srv/models/qwen3", "~/models/qwen3", "models/qwen3", "../qwen3"])
-def test_a_base_in_a_folder_is_named_by_that_alone(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "models" / "qwen3").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("name", ["/srv/models/qwen3", "~/models/qwen3", "./models/qwen3", "../qwen3"])
+def test_a_base_in_a_folder_is_named_by_that_alone(name: str) -> None:
     card = model_card(manifest(base=PartId(name=name, id="b" * 64)))
     assert {"base_model", "base_model_relation"}.isdisjoint(yaml.safe_load(card.split("---")[1]))
     assert f"\nBase: qwen3, sha256 {'b' * 64}.\n" in card

@@ -43,6 +43,15 @@ def test_what_was_exported_is_imported_as_the_same_content(
     assert not list(exported.parent.glob(".building-*"))
 
 
+def test_what_a_file_manager_left_stays_behind(version: ModelVersion, tmp_path: Path) -> None:
+    (version.folder / ".DS_Store").write_bytes(b"view")
+    (version.folder / "more").mkdir()
+    for target in (tmp_path / "v1", tmp_path / "v1.zip"):
+        exchange.export(version, target)
+        with exchange.delivered(target) as (folder, found):
+            assert {path.name for path in folder.iterdir()} == {MANIFEST, *found.files}
+
+
 def test_a_target_that_exists_is_left_as_it_is(exported: Path, version: ModelVersion) -> None:
     before = exported.stat().st_mtime_ns
     with pytest.raises(WorkspaceError, match="exists already"):

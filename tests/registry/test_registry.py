@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from llm_twin.contracts.manifests import ModelManifest, PartId, PromptId
+from llm_twin.contracts.ports import Silent
 from llm_twin.errors import IntegrityError, VersionNotFound, WorkspaceError, WorkspaceLocked
 from llm_twin.registry import Pair, Registry, database
 
@@ -75,6 +77,14 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
     assert again == first
     other = registry.register(adapter(tmp_path / "c", "one"), manifest(parameters={"rank": 8}))
     assert other.name == "v2"
+
+
+def test_content_that_is_live_is_no_candidate(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    registry.register(adapter(tmp_path / "a", "one"), manifest())
+    assert registry.switch(Pair("v1", "F0001"), "promoted", expected=None)
+    assert registry.register(tmp_path / "a", manifest()).name == "v1"
+    assert [e.aliases for e in registry.entries()] == [("live",)]
 
 
 def test_what_says_nothing_of_the_content_has_no_part_in_its_id() -> None:
@@ -139,8 +149,15 @@ def test_an_unknown_version_names_what_there_is(tmp_path: Path) -> None:
             registry.resolve(name)
 
 
-def test_rollback_restores_the_pair_before(tmp_path: Path) -> None:
+def three_versions(tmp_path: Path) -> Registry:
     registry = Registry(tmp_path / "models")
+    for name in ("one", "two", "three"):
+        registry.register(adapter(tmp_path / name, name), manifest())
+    return registry
+
+
+def test_rollback_restores_the_pair_before(tmp_path: Path) -> None:
+    registry = three_versions(tmp_path)
     first, second = Pair("v1", "F0001"), Pair("v2", "F0002")
     assert registry.switch(first, "promoted", expected=None)
     assert registry.switch(second, "promoted", expected=first)
@@ -154,8 +171,33 @@ def test_rollback_restores_the_pair_before(tmp_path: Path) -> None:
     assert registry.rollback() == first, "what was rolled back from does not come back"
 
 
+def test_rollback_passes_over_versions_that_are_damaged_and_says_so(tmp_path: Path) -> None:
+    class Hears(Silent):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def say(self, line: str) -> None:
+            self.lines.append(line)
+
+    registry, hears = three_versions(tmp_path), Hears()
+    for old, new in pairwise([None, *(Pair(f"v{n}", "F0001") for n in (1, 2, 3))]):
+        assert new
+        assert registry.switch(new, "promoted", expected=old)
+    (registry.get("v2").folder / "adapter_model.safetensors").unlink()
+    assert registry.rollback(progress=hears) == registry.live() == Pair("v1", "F0001")
+    (line,) = hears.lines
+    assert re.fullmatch(
+        r"Passed over v2: .*adapter_model\.safetensors is missing from a sealed version\.", line
+    )
+    assert registry.switch(Pair("v3", "F0001"), "promoted", expected=Pair("v1", "F0001"))
+    (registry.get("v1").folder / "manifest.json").unlink()
+    with pytest.raises(VersionNotFound, match="no earlier live pair whose model is undamaged"):
+        registry.rollback()
+    assert registry.live() == Pair("v3", "F0001")
+
+
 def test_rollback_passes_over_pairs_whose_features_are_gone(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "models")
+    registry = three_versions(tmp_path)
     pairs = [None, *(Pair("v1", f"F000{n}") for n in (1, 2, 3))]
     for old, new in pairwise(pairs):
         assert new

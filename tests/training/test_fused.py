@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -106,6 +109,30 @@ def test_what_is_another_formula_stays_as_it_is(change: Callable[[], Any], repla
     _, found = gradients(model)
     if not any(m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)):
         assert off(found, expected) < 1e-4
+
+
+def test_a_trained_model_is_gone_once_nobody_holds_it() -> None:
+    model = adapted(small_llama())
+    fuse(model)
+    gradients(model)
+    left = [weakref.ref(module) for module in model.modules()]
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        assert not any(module() for module in left), "a base in memory, until cycles are collected"
+    finally:
+        gc.enable()
+
+
+def test_a_copy_answers_by_its_own_weights() -> None:
+    model = adapted(small_llama())
+    fuse(model)
+    copy, expected = deepcopy(model), model(IDS).logits
+    assert torch.equal(copy(IDS).logits, expected)
+    with torch.no_grad(), copy.disable_adapter():
+        assert not torch.allclose(copy(IDS).logits, expected, atol=1e-3)
+        assert torch.equal(model(IDS).logits, expected)
 
 
 def test_less_is_kept_for_the_way_back() -> None:

@@ -17,6 +17,7 @@ from llm_twin.adapters.torch_scorer import TorchScorer
 from llm_twin.config import Training
 from llm_twin.contracts import bits
 from llm_twin.contracts.bits import BitsPerByte, PostBits
+from llm_twin.contracts.manifests import digest
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
 from llm_twin.contracts.versions import ADAPTER, ADAPTER_CONFIG, POSTS, FeatureVersion, write_lines
@@ -65,6 +66,10 @@ class Telling(Silent):
         self.total = 0
         self.done = 0
         self.notes: list[str] = []
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
 
     def start(self, stage: str, total: int | None = None) -> None:
         assert stage == "train"
@@ -295,6 +300,22 @@ def test_without_resume_a_run_starts_anew(
     report = train(features, tiny, tokenizer, tmp_path / "run", progress=told)
     assert len(told.notes) == len(report.curve) - 1  # every step after the base was measured
     assert told.done == report.tokens
+
+
+def test_where_there_is_nothing_to_resume_it_says_so(
+    features: FeatureVersion, tiny: Make, tokenizer: HFChatTokenizer, tmp_path: Path
+) -> None:
+    short = CONFIG.model_copy(update={"max_tokens": 300})
+    for resume, other, begins, resumed in (
+        (False, {}, 0, 0),
+        (True, {"checkpoint_s": 600.0, "shots": 0}, 0, 1),  # on which no result depends
+        (True, {"learning_rate": 1e-4}, 1, 0),
+    ):
+        config = short.model_copy(update=other)
+        told, run_dir = Telling(), tmp_path / digest(config.of_the_loop)  # as each run has its own
+        train(features, tiny, tokenizer, run_dir, config, told, resume)
+        assert sum("begins anew" in line for line in told.said) == begins
+        assert sum("Resumed at step" in line for line in told.said) == resumed
 
 
 def test_a_run_of_so_many_minutes_resumes_to_the_end_that_was_planned(

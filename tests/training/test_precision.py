@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -15,6 +17,31 @@ def test_a_given_precision_is_kept() -> None:
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.9, "fp32"), (50.0, "fp32")])
 def test_auto_takes_the_one_that_is_clearly_faster(half: float, chosen: str) -> None:
     assert choose_precision("auto", lambda dtype: half if dtype == torch.bfloat16 else 1.0) == chosen
+
+
+def on(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = SimpleNamespace(device=torch.device(device))
+    monkeypatch.setattr(precision, "processes", lambda: here)
+
+
+@pytest.mark.parametrize(("has", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_an_accelerator_is_asked_and_not_timed(
+    monkeypatch: pytest.MonkeyPatch, has: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has)
+    monkeypatch.setattr("accelerate.utils.is_bf16_available", lambda: has)
+    for device in ("cuda", "mps"):
+        on(device, monkeypatch)
+        assert choose_precision("auto", lambda _: pytest.fail("it was timed")) == chosen
+
+
+def test_a_run_on_the_processor_is_timed_there_whatever_else_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with ACCELERATE_USE_CPU beside a GPU."""
+    on("cpu", monkeypatch)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_precision("auto") in ("fp32", "bf16")
 
 
 def test_a_base_tells_what_it_was_loaded_in() -> None:

@@ -27,6 +27,8 @@ _MOST_LINKED = 0.7  # share of words in links, from which a page is a list of th
 _STACKED = 3  # articles side by side
 _FEWEST_WORDS = 5
 NO_TEXT = "no text"
+NO_DATE = "no date"
+UNLIKE = "unlike the posts"
 
 
 def why_not_address(url: str) -> str | None:
@@ -74,5 +76,5 @@ def why_not_post(draft: Draft, meta: Meta, vouched: bool, alike: bool) -> str | 
     if meta.unlisted and not said:
         return "asks not to be listed"
     if not draft.published_at:
-        return None if alike and draft.fits and said else "no date"
-    return None if said or draft.fits or alike else "unlike the posts"
+        return None if alike and draft.fits and said else NO_DATE
+    return None if said or draft.fits or alike else UNLIKE

@@ -15,8 +15,11 @@ from llm_twin.collect.item import Rejected
 from llm_twin.config import Collect
 from llm_twin.contracts.ports import Silent
 from llm_twin.contracts.records import Post
+from llm_twin.errors import NothingFound
 from llm_twin.sample.serve import serving
 from llm_twin.sample.site import render
+
+TIME = "<time datetime='2020-02-02'>2 February 2020</time>"
 
 
 def read(path: Path) -> list[Post | Rejected]:
@@ -27,10 +30,9 @@ def read(path: Path) -> list[Post | Rejected]:
 
 def page(name: str, head: str = "") -> str:
     body = f"<p>It's about {name} — and I'd say so.</p><p>There's more of {name} in a second paragraph.</p>"
-    time = "<time datetime='2020-02-02'>2 February 2020</time>"
     return (
         f"<html><head><title>On {name}</title>{head}</head><body><nav>Home</nav>"
-        f"<article><h1>On {name}</h1>{time}<div class='b'>{body}</div></article></body></html>"
+        f"<article><h1>On {name}</h1>{TIME}<div class='b'>{body}</div></article></body></html>"
     )
 
 
@@ -63,10 +65,26 @@ def test_a_folder_of_pages_gives_its_posts_and_says_what_is_none(folder: Path) -
 
 def test_a_page_alone_is_a_post_because_it_was_given(folder: Path, tmp_path: Path) -> None:
     alone = tmp_path / "about.html"
-    alone.write_text(page("me").replace("<time datetime='2020-02-02'>2 February 2020</time>", ""))
+    alone.write_text(page("me").replace(TIME, ""))
     (post,) = read(alone)
     assert isinstance(post, Post)
     assert (post.title, post.published_at) == ("On me", None)
+
+
+def test_a_folder_without_posts_says_what_helps(folder: Path, tmp_path: Path) -> None:
+    written, notes = tmp_path / "written", tmp_path / "notes"
+    written.mkdir()
+    notes.mkdir()
+    for name in ("tea", "bees", "oars"):
+        (written / f"{name}.html").write_text(page(name).replace(TIME, ""))
+    (notes / "rain.md").write_text("---\ndraft: true\n---\nOn rain.")
+    (folder / "undated.html").write_text(page("ink").replace(TIME, ""))
+    with Library(tmp_path / "library.db") as library:
+        with pytest.raises(NothingFound, match=r"\(refused: no date 3\)\. Name the pages one by one, or "):
+            run([str(written)], Collect(), library, Silent())
+        assert run([str(p) for p in written.iterdir()], Collect(), library, Silent()).posts_new == 3
+        with pytest.raises(NothingFound, match=r"notes \(refused: draft 1\)\. Give a folder"):
+            run([str(folder), str(notes)], Collect(), library, Silent())
 
 
 def test_pages_that_name_their_site_get_the_identity_of_a_crawl(folder: Path) -> None:

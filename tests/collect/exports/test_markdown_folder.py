@@ -86,9 +86,9 @@ def test_a_folder_that_moved_keeps_its_posts(notes: Path, tmp_path: Path) -> Non
 
 
 def test_unknown_sources_are_one_error_that_says_what_is_accepted(tmp_path: Path) -> None:
-    (tmp_path / "x.docx").write_bytes(b"PK")
+    (tmp_path / "x.png").write_bytes(b"PNG")
     with Library(tmp_path / "library.db") as library:
-        for source in (str(tmp_path / "nothing"), str(tmp_path / "x.docx"), "example.org"):
+        for source in (str(tmp_path / "nothing"), str(tmp_path / "x.png"), "example.org"):
             with pytest.raises(CollectError, match=r"Give the address of a site.*or one such file"):
                 run([source], Collect(), library, Silent())
         with pytest.raises(CollectError, match="No source"):
@@ -96,6 +96,20 @@ def test_unknown_sources_are_one_error_that_says_what_is_accepted(tmp_path: Path
         (tmp_path / "void").mkdir()
         with pytest.raises(NothingFound, match="No post was found"):
             run([str(tmp_path / "void")], Collect(), library, Silent())
+
+
+def test_of_documents_that_are_not_read_is_said_what_to_make_of_them(tmp_path: Path) -> None:
+    essays = tmp_path / "essays"
+    essays.mkdir()
+    (essays / "Tea.TXT").write_text("On tea.")
+    with zipfile.ZipFile(essays / "bees.docx", "w") as document:
+        document.writestr("word/document.xml", "<w/>")
+    with Library(tmp_path / "library.db") as library:
+        for source, kinds in ((essays, ".docx, .txt"), (essays / "bees.docx", ".docx")):
+            with pytest.raises(CollectError, match=rf"{kinds} files are not read\. Save them as Markdown"):
+                run([str(source)], Collect(), library, Silent())
+        (essays / "Tea.TXT").rename(essays / "Tea.md")
+        assert run([str(essays)], Collect(), library, Silent()).posts_new == 1
 
 
 def collected(top: Path, files: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
