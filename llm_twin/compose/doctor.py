@@ -156,7 +156,7 @@ def _vector_units() -> str:
 def _accelerator() -> Check:
     import torch
 
-    device = torch.accelerator.current_accelerator(check_available=True)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if device is None:
         return Check("accelerator", "ok", "none; the default model does not need one")
     named = getattr(torch.get_device_module(device), "get_device_name", None)  # Apple's has none

@@ -51,15 +51,18 @@ def refuse_tainted(
     """
     posts = space.registry.tainted().get(model)
     if posts:
-        possible = (way for way in besides if way != _BACK or leads_back(space))
+        live = space.registry.live()
+        back = live is not None and live.model == model and leads_back(space)
+        possible = (way for way in besides if way != _BACK or back)
         fixes = ("Train a clean one: llm-twin train", *possible)
         raise Tainted(f"{model} was not {undone}: it {why_tainted(posts)}", "; or ".join(fixes))
 
 
 def leads_back(space: Twinspace) -> bool:
-    """Whether there was a live pair before the present one whose model is not tainted."""
-    tainted = space.registry.tainted()
-    return any(pair.model not in tainted for pair in space.registry.pairs()[1:])
+    """Whether a pair was live before that could serve: its model not tainted, its features still there."""
+    tainted, features = space.registry.tainted(), space.workspace.features
+    earlier = space.registry.pairs()[1:]
+    return any(pair.model not in tainted and (features / pair.features).is_dir() for pair in earlier)
 
 
 def why_tainted(posts: Collection[str]) -> str:

@@ -79,7 +79,9 @@ class ChatMessage(_Lenient):
     def _text_only(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         try:
             return check(value)
-        except ValidationError:  # one for each of the types, none of which a client knows by name
+        except ValidationError as error:  # one for each of the types, none of which a client knows by name
+            if any(found["type"] in ("value_error", "string_unicode") for found in error.errors()):
+                raise ValueError("the text holds half a character (a lone surrogate)") from None
             raise ValueError('only text is understood: a string, or parts of the type "text"') from None
 
     @property

@@ -285,8 +285,8 @@ class Registry:
         progress = progress or Silent()
         while True:
             history = self._rows(_HISTORY)
-            tainted = {} if allow_tainted else self.tainted()
-            clean = [row for row in history[1:] if row[1] not in tainted]
+            tainted = self.tainted()
+            clean = [row for row in history[1:] if allow_tainted or row[1] not in tainted]
             there = [row for row in clean if features is None or row[2] in features]
             found = next((row for row in there if self._can_serve(row[1], progress)), None)
             if found is None:
@@ -297,8 +297,10 @@ class Registry:
                     f"There is no earlier live pair{why} to go back to", "See llm-twin models list"
                 )
             with database.writing(self._file) as db:
-                # While the files were read another process may have switched: then it is looked at again.
-                if db.execute(_HISTORY).fetchall() == history:
+                # While the files were read another process may have switched, or forgotten a post: then it
+                # is looked at again.
+                known = {f"v{number}" for (number,) in db.execute("SELECT number FROM taint")}
+                if (db.execute(_HISTORY).fetchall(), known) == (history, tainted.keys()):
                     db.execute("UPDATE live SET undone = 1 WHERE id > ?", found[:1])
                     return Pair(*found[1:])
 

@@ -12,6 +12,7 @@ Only what is recognised is replaced, and only where it gives what the original g
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +23,11 @@ _ADAPTER = "default"  # the name that peft gives
 _SAME = 0.02  # of the largest value; bf16 rounds to 0.004, another formula is off by far more
 
 
+@cache
+def _with(forward: Callable[..., Any], kind: type) -> type:
+    return type(kind.__name__, (kind,), {"forward": forward})
+
+
 def fuse(model: Any) -> int:
     """Give the layers of a PEFT model the forward passes of this module. Returns how many it replaced."""
     replaced = 0
@@ -30,8 +36,7 @@ def fuse(model: Any) -> int:
             if recognised(module) and _agrees(module, forward):
                 # By its class: a method set on a module would refer to it, a cycle for which a whole base
                 # stays in memory until Python happens to look for cycles.
-                kind = type(module)
-                module.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+                module.__class__ = _with(forward, type(module))
                 replaced += 1
                 break
     return replaced

@@ -60,6 +60,7 @@ def test_an_export_takes_the_place_of_an_export(tmp_path: Path) -> None:
         assert post["markdown"].endswith(text)
     assert told(tmp_path, "posts", "export", "-") == f"{line}\n"
     assert not (tmp_path / "-").exists()
+    assert llm_twin(tmp_path, "posts", "export", "-", "--json").returncode == 2
 
 
 def test_an_export_takes_the_place_of_nothing_else(tmp_path: Path) -> None:

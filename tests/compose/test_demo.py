@@ -23,7 +23,7 @@ def test_a_demo_run_again_by_another_program_trains_anew(
             raise MismatchError("The interrupted run had other packages", "Start anew without --resume")
 
     monkeypatch.setattr(sys.modules[trained_anyhow.__module__], "train", train)
-    compose.init(tmp_path / "twin")
+    compose.init(tmp_path / "twin").runs.mkdir()
     trained_anyhow(compose.open_workspace(tmp_path / "twin"), "F0001", Silent())
     assert asked == [("F0001", True), ("F0001", False)]
 

@@ -153,7 +153,8 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPat
 def test_any_accelerator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: torch.device("mps"))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
     assert found_of("accelerator") == "mps"
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     assert found_of("accelerator").startswith("none")

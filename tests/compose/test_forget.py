@@ -354,17 +354,25 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
 def test_going_back_is_advised_only_where_that_leads_to_a_clean_version(tmp_path: Path) -> None:
     compose.init(tmp_path / "twin")
     space = compose.open_workspace(tmp_path / "twin")
+    (space.workspace.features / "F0001").mkdir(parents=True)
     for n, name in enumerate(("one", "two"), start=1):
         space.registry.register(adapter(tmp_path / name, name), manifest())
         space.registry.switch(Pair(f"v{n}", "F0001"), "a test", expected=space.registry.live())
     space.registry.taint("v2", ["a"])
-    with pytest.raises(Tainted, match="models rollback"):
-        compose.refuse_tainted(space, "v2")
+    assert "models rollback" in advice(space, "v2")
+    (space.workspace.features / "F0001").rmdir()  # to which a rollback would lead
+    assert "models rollback" not in advice(space, "v2")
+    (space.workspace.features / "F0001").mkdir()
     space.registry.taint("v1", ["a"])
+    assert "models rollback" not in advice(space, "v2")
+    assert "models rollback" not in advice(space, "v1")  # not live: it leads away from v2
+    assert "--model base" in advice(space, "v1")
+
+
+def advice(space: Twinspace, model: str) -> str:
     with pytest.raises(Tainted) as refused:
-        compose.refuse_tainted(space, "v2")
-    assert "rollback" not in str(refused.value)
-    assert "--model base" in str(refused.value)
+        compose.refuse_tainted(space, model)
+    return str(refused.value)
 
 
 def test_zip_files_of_the_author_are_named_and_stay(space: Twinspace, post: Post) -> None:

@@ -238,6 +238,7 @@ def test_half_of_a_surrogate_pair_is_400(
     response = client.post("/v1/chat/completions", content=body, headers=headers)
     assert response.status_code == 400
     assert error_of(response)["param"].startswith(param)
+    assert "only text" not in error_of(response)["message"]  # it is text, of which a half is missing
     assert engine.requests == []
 
 

@@ -41,7 +41,14 @@ def test_a_run_on_the_processor_is_timed_there_whatever_else_there_is(
     """As with ACCELERATE_USE_CPU beside a GPU."""
     on("cpu", monkeypatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_precision("auto") in ("fp32", "bf16")
+    timed: list[torch.dtype] = []
+
+    def seconds(dtype: torch.dtype) -> float:
+        timed.append(dtype)
+        return {torch.float32: 2.0, torch.bfloat16: 1.0}[dtype]
+
+    assert choose_precision("auto", seconds) == "bf16"
+    assert set(timed) == {torch.float32, torch.bfloat16}
 
 
 def test_a_base_tells_what_it_was_loaded_in() -> None:
