@@ -300,7 +300,7 @@ class Registry:
                 # While the files were read another process may have switched, or forgotten a post: then it
                 # is looked at again.
                 known = {f"v{number}" for (number,) in db.execute("SELECT number FROM taint")}
-                if (db.execute(_HISTORY).fetchall(), known) == (history, tainted.keys()):
+                if (db.execute(_HISTORY).fetchall(), known) == (history, set(tainted)):
                     db.execute("UPDATE live SET undone = 1 WHERE id > ?", found[:1])
                     return Pair(*found[1:])
 

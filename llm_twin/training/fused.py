@@ -36,7 +36,7 @@ def fuse(model: Any) -> int:
             if recognised(module) and _agrees(module, forward):
                 # By its class: a method set on a module would refer to it, a cycle for which a whole base
                 # stays in memory until Python happens to look for cycles.
-                module.__class__ = _with(forward, type(module))
+                module.__class__ = _with(forward, module.__class__)
                 replaced += 1
                 break
     return replaced
